@@ -1,0 +1,43 @@
+# Two doors: `make demo` and `make test`. They need Python 3.11 or newer and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format translations screenshots clean
+
+demo: $(VENV)/installed
+	@$(BIN)/mailer demo
+
+test: $(VENV)/installed-dev check
+	$(BIN)/pytest -n auto --cov --cov-report=term
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Collect the texts of pages and letters into every catalogue; a translator fills in what is new.
+translations: $(VENV)/installed-dev
+	$(BIN)/python -m tests.catalogues
+
+screenshots: $(VENV)/installed-dev
+	$(BIN)/python -m tests.screenshots docs/images
+
+clean:
+	rm -rf $(VENV) dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Installed anew only when pyproject.toml has changed.
+$(VENV)/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/installed

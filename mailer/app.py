@@ -1,0 +1,114 @@
+"""The only wiring place: settings in, a Flask application out."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import jinja2
+from babel import negotiate_locale
+from flask import Flask, Response, current_app, has_request_context, render_template, request
+from flask_mail import Mail
+from sqlalchemy import exc
+from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from mailer import web
+from mailer.config import Config
+from mailer.db import db, explain, migrate
+from mailer.errors import ConfigError, MailerError
+from mailer.languages import Languages, offered
+from mailer.letters.slots import slot
+from mailer.links import Links
+
+LARGEST_REQUEST = 64 * 1024  # bytes; the forms are small
+
+
+def folder(name: str) -> Path:
+    """`templates` or `migrations`: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).parent
+    return package / name if (package / name).is_dir() else package.parent / name
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """The application of one installation. Raises ConfigError for settings that can't work."""
+    config = config or Config.load()
+    if not offered(config.languages):
+        raise ConfigError(f"LANGUAGES {','.join(config.languages)}: none of them has a catalogue")
+    app = Flask(__name__, template_folder=str(folder("templates")), static_folder=None)
+    app.jinja_env.undefined = jinja2.StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["slot"] = slot
+    app.config.update(flask_settings(config))
+    app.extensions["mailer.config"] = config
+    app.extensions["mailer.links"] = Links(config.base_url, config.secret_key)
+    configure_database(app)
+    Mail(app)
+    Languages(app, locale_selector=choose_language, default_timezone=config.timezone)
+    web.register(app)
+    app.register_error_handler(MailerError, show_error)
+    app.register_error_handler(exc.OperationalError, show_database_error)
+    app.register_error_handler(HTTPException, show_http_error)
+    if config.trusted_proxies:
+        hops = config.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app
+
+
+def flask_settings(config: Config) -> dict[str, object]:
+    return {
+        "SECRET_KEY": config.secret_key[0],
+        "SQLALCHEMY_DATABASE_URI": config.database_url,
+        "MAX_CONTENT_LENGTH": LARGEST_REQUEST,
+        "MAX_FORM_MEMORY_SIZE": LARGEST_REQUEST,
+        "TRUSTED_HOSTS": [urlsplit(config.base_url).hostname or "", "127.0.0.1", "localhost", "[::1]"],
+        "MAIL_SERVER": config.mail_server,
+        "MAIL_PORT": config.mail_port,
+        "MAIL_USERNAME": config.mail_username or None,
+        "MAIL_PASSWORD": config.mail_password or None,
+        "MAIL_USE_TLS": config.mail_use_tls,
+        "MAIL_USE_SSL": config.mail_use_ssl,
+        "MAIL_DEFAULT_SENDER": config.sender,
+        "MAIL_SUPPRESS_SEND": False,
+    }
+
+
+def configure_database(app: Flask) -> None:
+    try:
+        db.init_app(app)
+        with app.app_context():
+            db.engine.dialect  # noqa: B018 - a URL that can't work fails here, not at the first visitor
+    except (exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
+        raise ConfigError(
+            "DATABASE_URL is not a database address like sqlite:///mailer.db or "
+            f"postgresql+psycopg://user:password@host/name ({str(error).splitlines()[0]})"
+        ) from None
+    migrate.init_app(app, db, directory=str(folder("migrations")))
+
+
+def choose_language() -> str:
+    """`?lang=` of any page, else the browser's, else the list's first."""
+    languages = offered(current_app.extensions["mailer.config"].languages)
+    if not has_request_context():
+        return languages[0]
+    if (asked := request.args.get("lang", "")) in languages:
+        return asked
+    preferred = [code.replace("-", "_") for code in request.accept_languages.values()]
+    return negotiate_locale(preferred, languages) or languages[0]
+
+
+def show_error(error: MailerError) -> tuple[str, int, dict[str, str]]:
+    """A page that says in the reader's language what can be done; details stay in the log."""
+    current_app.logger.warning("%s", error) if error.status >= 500 else None
+    headers = {"Retry-After": "30"} if error.status == 503 else {}
+    return render_template("pages/error.html", status=error.status), error.status, headers
+
+
+def show_database_error(error: exc.OperationalError) -> tuple[str, int, dict[str, str]]:
+    return show_error(explain(error))
+
+
+def show_http_error(error: HTTPException) -> Response | tuple[str, int, dict[str, str]]:
+    if isinstance(error, SecurityError):  # a host that is not ours: there is no page to build an address for
+        return Response(f"{error.description}\n", 400, content_type="text/plain; charset=utf-8")
+    status = error.code or 500
+    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return render_template("pages/error.html", status=status), status, headers

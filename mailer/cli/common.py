@@ -1,0 +1,121 @@
+"""What the commands share: the application around a command, JSON on stdout, signals, a progress bar on a terminal."""
+
+import functools
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from mailer import addresses
+from mailer.addresses import Address
+from mailer.app import create_app
+from mailer.db import db
+from mailer.errors import BadAddress, BadInput
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def with_app(command: Callable[P, R]) -> Callable[P, R]:
+    """Run a command inside the application that the settings describe."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with create_app().app_context():
+            try:
+                return command(*args, **kwargs)
+            finally:
+                db.session.remove()
+                db.engine.dispose()
+
+    return run
+
+
+def say(line: str = "") -> None:
+    click.echo(line)
+
+
+def as_json(value: Any) -> None:
+    """One JSON document on stdout and nothing else."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def parse_address(given: str) -> Address:
+    try:
+        return addresses.parse(given)
+    except BadAddress as error:
+        raise BadAddress(f"{given!r} is not an address: {error}") from None
+
+
+def read_text(path: Path) -> str:
+    """Raises BadInput for a file that is not UTF-8 text."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise BadInput(f"{path} can't be read: {error.strerror}") from None
+
+
+class Day(click.ParamType[date]):
+    """A date like 2026-01-31."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a date like 2026-01-31", param, ctx)
+
+
+class Moment(click.ParamType[datetime]):
+    """A time like 2026-01-31T09:30, in the list's time zone unless it names another."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time like 2026-01-31T09:30", param, ctx)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set: what is on the wire finishes, the rest stays queued."""
+    stop = threading.Event()
+    caught = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, lambda *_: stop.set()) for each in caught}
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def progress(what: str, done: Callable[[], tuple[int, int]]) -> Iterator[Callable[[], None]]:
+    """A bar on stderr that a call moves to `done()`: (how many, of how many). Silent where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def move() -> None:
+            completed, total = done()
+            bar.update(task, completed=completed, total=total)
+
+        yield move

@@ -1,0 +1,268 @@
+"""`mailer digest …`: composing and sending. Looking at one is in `looking`."""
+
+import csv
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from mailer.cli import looking
+from mailer.cli.common import Day, Moment, as_json, progress, read_text, say, stop_on_signals, with_app
+from mailer.config import settings
+from mailer.db import now
+from mailer.delivery import ledger
+from mailer.digests import compose as composing
+from mailer.digests import sending
+from mailer.digests.compose import Choice
+from mailer.digests.sending import Status
+from mailer.errors import BadInput, Interrupted, MailerError, NotAllowed
+from mailer.models import DeliveryState, DigestState, Frequency
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+digest_id_argument = click.argument("digest_id", type=int, metavar="ID")
+json_option = click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group("digest")
+def command() -> None:
+    """Compose, preview, test and send digests."""
+
+
+command.add_command(looking.preview)
+command.add_command(looking.test)
+
+
+@command.command()
+@click.argument("what", nargs=-1, metavar="[ID… | FILE…]")
+@click.option("--title", help="Subject line; default: the first announcement's title.")
+@click.option("--intro", type=FILE, help="A Markdown file that stands before the announcements.")
+@click.option("--frequency", type=click.Choice([each.value for each in Frequency]), help="Only for those who chose it.")
+@click.option("--since", type=Day(), metavar="DATE", help="All announcements from this date on.")
+@json_option
+@with_app
+def compose(
+    what: tuple[str, ...],
+    title: str | None,
+    intro: Path | None,
+    frequency: str | None,
+    since: date | None,
+    *,
+    wants_json: bool,
+) -> None:
+    """Make a draft of announcements: these ids or files, all since a date, or all that no digest holds yet.
+
+    The last line of stdout is the draft's id.
+
+    \b
+    Example:  mailer digest compose --title "News of September" 3 1 2
+    """
+    if what and since:
+        raise click.UsageError("name announcements or --since, not both")
+    digest = composing.compose(
+        choice(what, since),
+        title=title,
+        intro=read_text(intro) if intro else None,
+        frequency=Frequency(frequency) if frequency else None,
+    )
+    if wants_json:
+        as_json({"digest": digest.id})
+        return
+    for item in digest.announcements:
+        say(f"  {item.id}  {item.translations[0].title}")
+    say(f"a draft for {sending.audience(digest)} subscribers; look at it with 'mailer digest preview {digest.id}'")
+    say(str(digest.id))
+
+
+def choice(what: Sequence[str], since: date | None) -> Choice:
+    ids = [int(each) for each in what if each.isdecimal()]
+    files = [Path(each) for each in what if not each.isdecimal()]
+    if missing := [path for path in files if not path.is_file()]:
+        raise click.BadParameter(f"{str(missing[0])!r} is neither an announcement's id nor a file")
+    return Choice(ids, files, since)
+
+
+@command.command()
+@digest_id_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--expect", type=int, metavar="N", help="Refuse unless it goes to N subscribers (give or take 1 %).")
+@click.option("--at", type=Moment(), metavar="TIME", help="Send then: `serve` or `run-due` does it.")
+@json_option
+@with_app
+def send(digest_id: int, *, yes: bool, expect: int | None, at: datetime | None, wants_json: bool) -> None:
+    """Freeze the digest, enlist every confirmed subscriber, deliver. Run again, it goes on where it stopped.
+
+    \b
+    Example:  mailer digest send 1 --yes --expect 2000
+    """
+    digest = composing.find(digest_id)
+    sending.check_startable(digest)
+    if digest.state in sending.STARTABLE:
+        check_audience(sending.audience(digest), expect, digest_id)
+        if not yes:
+            ask(f"Send digest {digest_id} to {sending.audience(digest)} confirmed subscribers?")
+    if at:
+        schedule(digest_id, at)
+        return
+    with stop_on_signals() as stop, progress("sending", lambda: accounted(digest_id)) as move:
+        try:
+            status = sending.send(digest_id, stop=stop, progress=move)
+        except MailerError as error:
+            raise with_tally(error, digest_id) from error
+    conclude(status, interrupted=stop.is_set(), wants_json=wants_json)
+
+
+def check_audience(count: int, expect: int | None, digest_id: int) -> None:
+    if expect is not None and abs(count - expect) > expect // 100:
+        raise NotAllowed(f"digest {digest_id} would go to {count} subscribers, not {expect}; nothing was sent")
+
+
+def ask(question: str) -> None:
+    if not click.confirm(question, err=True):
+        raise Interrupted("nothing was sent")
+
+
+def schedule(digest_id: int, at: datetime) -> None:
+    moment = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(settings().timezone))
+    if moment <= now():
+        raise BadInput(f"{moment:%Y-%m-%d %H:%M} is past; leave --at out to send now")
+    sending.schedule(digest_id, moment)
+    say(f"digest {digest_id} goes out at {moment:%Y-%m-%d %H:%M %Z}, by 'mailer serve' or 'mailer run-due'")
+
+
+def accounted(digest_id: int) -> tuple[int, int]:
+    tally = ledger.tally(digest_id)
+    return tally.enlisted - tally.queued - tally.sending, tally.enlisted
+
+
+def with_tally(error: MailerError, digest_id: int) -> MailerError:
+    """The error with what is left and the command that goes on, once there is anything to go on with."""
+    if composing.find(digest_id).state is not DigestState.SENDING:
+        return error
+    return type(error)(f"{error} ({describe(sending.status(digest_id))}); go on with 'mailer digest send {digest_id}'")
+
+
+def conclude(status: Status, *, interrupted: bool, wants_json: bool) -> None:
+    """Print the account. Raises Interrupted while letters are left that the next run will try."""
+    if wants_json:
+        as_json(status.as_json())
+    else:
+        say(describe(status))
+    tally, again = status.tally, f"go on with 'mailer digest send {status.digest}'"
+    if status.state is DigestState.PAUSED:
+        raise Interrupted(f"paused; 'mailer digest resume {status.digest}', then {again}")
+    if interrupted and tally.open:
+        raise Interrupted(f"stopped; {tally.queued + tally.deferred} letters stay queued; {again}")
+    if status.next_at and tally.deferred:
+        when = composing.local(status.next_at)
+        raise Interrupted(
+            f"the mail server put {tally.deferred} letters off; 'mailer serve' or 'mailer run-due' "
+            f"tries them again from {when:%H:%M %Z} on"
+        )
+    if tally.unknown:
+        click.echo(
+            f"of {tally.unknown} letters nobody knows whether they arrived: 'mailer digest report {status.digest}' "
+            f"names them, 'mailer digest retry {status.digest} --unknown' sends them again",
+            err=True,
+        )
+
+
+def describe(status: Status) -> str:
+    tally = status.tally
+    counts = ", ".join(f"{getattr(tally, state)} {state}" for state in DeliveryState if getattr(tally, state))
+    return f"digest {status.digest} {status.state}: {tally.enlisted} enlisted" + (f" = {counts}" if counts else "")
+
+
+@command.command()
+@digest_id_argument
+@json_option
+@with_app
+def status(digest_id: int, *, wants_json: bool) -> None:
+    """Say what became of a digest: its state and the account of its letters."""
+    found = sending.status(digest_id)
+    if wants_json:
+        as_json(found.as_json())
+    else:
+        say(describe(found))
+
+
+@command.command()
+@digest_id_argument
+@json_option
+@click.option("--csv", "wants_csv", is_flag=True, help="Print CSV with a header line.")
+@with_app
+def report(digest_id: int, *, wants_json: bool, wants_csv: bool) -> None:
+    """A line per recipient: state, attempts, time, the server's reply."""
+    names = ("email", "state", "attempts", "time", "reply")
+    rows = [
+        (
+            email or "(erased)",
+            row.state.value,
+            row.attempts,
+            row.settled_at and row.settled_at.isoformat(),
+            row.reply,
+        )
+        for email, row in sending.report(digest_id)
+    ]
+    if wants_json:
+        as_json([dict(zip(names, row, strict=True)) for row in rows])
+    elif wants_csv:
+        csv.writer(sys.stdout).writerows([names, *rows])
+    else:
+        for row in rows:
+            say("  ".join(str(value if value is not None else "-") for value in row))
+
+
+@command.command("list")
+@click.option("--json", "wants_json", is_flag=True, help="Print one JSON array.")
+@with_app
+def list_(*, wants_json: bool) -> None:
+    """List the digests, the newest first."""
+    found = [(each, looking.subject(each)) for each in composing.every()]
+    if wants_json:
+        as_json([{"digest": each.id, "state": each.state, "title": title} for each, title in found])
+        return
+    for each, title in found:
+        say(f"{each.id:>4}  {each.state:<9}  {composing.local(each.created_at):%Y-%m-%d}  {title}")
+
+
+@command.command()
+@digest_id_argument
+@with_app
+def pause(digest_id: int) -> None:
+    """Stop a digest that is being sent, from any terminal; what is on the wire finishes."""
+    sending.pause(digest_id)
+    say(f"digest {digest_id} is paused; go on with 'mailer digest resume {digest_id}'")
+
+
+@command.command()
+@digest_id_argument
+@with_app
+def resume(digest_id: int) -> None:
+    """Let a paused digest go on."""
+    sending.resume(digest_id)
+    say(f"digest {digest_id} may go on: 'mailer digest send {digest_id}', or let 'mailer serve' do it")
+
+
+@command.command()
+@digest_id_argument
+@with_app
+def cancel(digest_id: int) -> None:
+    """Send nothing more of a digest. What arrived stays on record."""
+    sending.cancel(digest_id)
+    say(describe(sending.status(digest_id)))
+
+
+@command.command()
+@digest_id_argument
+@click.option("--failed", "which", flag_value="failed", help="Those that bounced or were blocked.")
+@click.option("--unknown", "which", flag_value="unknown", help="Those whose fate nobody knows.")
+@with_app
+def retry(digest_id: int, which: str | None) -> None:
+    """Queue letters again, with the same bytes and Message-ID, so that receivers can drop a second copy."""
+    if which is None:
+        raise click.UsageError("say which: --failed or --unknown")
+    count = sending.retry(digest_id, which)
+    say(f"{count} letters are queued again" + (f": 'mailer digest send {digest_id}'" if count else ""))

@@ -1,0 +1,114 @@
+"""`mailer digest preview` and `mailer digest test`: seeing a digest before anybody else does."""
+
+import webbrowser
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+from mailer.cli.common import parse_address, say, with_app
+from mailer.digests import compose, editions, sending
+from mailer.letters.slots import Recipient
+from mailer.models import Digest
+from mailer.subscriptions import people
+
+OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
+
+
+def subject(digest: Digest) -> str:
+    """A digest's name in lists: its title, else its first announcement's."""
+    return digest.title or digest.announcements[0].translations[0].title
+
+
+def known_language(given: str | None) -> str:
+    languages = editions.languages()
+    if given and given not in languages:
+        raise click.BadParameter(f"{given!r} is not one of {', '.join(languages)}", param_hint="--language")
+    return given or languages[0]
+
+
+@click.command()
+@click.argument("digest_id", type=int, metavar="ID")
+@click.option("--language", metavar="L", help="Default: the list's first, or the subscriber's with --as.")
+@click.option("--as", "email", metavar="EMAIL", help="As this subscriber gets it.")
+@click.option("--html", type=OUT, metavar="FILE", help="Write the HTML part there.")
+@click.option("--eml", type=OUT, metavar="FILE", help="Write the whole mail there.")
+@click.option("--open", "wants_open", is_flag=True, help="Open the HTML part in a browser (with --html).")
+@with_app
+def preview(
+    digest_id: int,
+    language: str | None,
+    email: str | None,
+    html: Path | None,
+    eml: Path | None,
+    *,
+    wants_open: bool,
+) -> None:
+    """Show a digest in the terminal, or write its HTML or the whole mail to a file.
+
+    \b
+    Example:  mailer digest preview 1 --language fr --html preview.html --open
+    """
+    if wants_open and not html:
+        raise click.UsageError("--open needs --html FILE")
+    digest = compose.find(digest_id)
+    copy = copy_for(digest, language, email)
+    if html:
+        html.write_text(part(copy, "html"), encoding="utf-8")
+        say(f"wrote {html}")
+    if eml:
+        eml.write_bytes(copy)
+        say(f"wrote {eml}")
+    if wants_open and html:
+        webbrowser.open(html.absolute().as_uri())
+    if not (html or eml):
+        show(copy)
+
+
+def copy_for(digest: Digest, language: str | None, email: str | None) -> bytes:
+    """The mail as a subscriber gets it, or as nobody in particular."""
+    if not email:
+        rendered = editions.render_edition(digest, known_language(language))
+        return editions.copy_for(rendered, editions.sample(digest, rendered))
+    subscriber = people.find(parse_address(email)).subscriber
+    own = subscriber.language if subscriber.language in editions.languages() else None
+    rendered = editions.render_edition(digest, known_language(language or own))
+    sample = editions.sample(digest, rendered, str(subscriber.email))
+    return editions.copy_for(rendered, as_person(sample, subscriber.uid))
+
+
+def as_person(sample: Recipient, uid: str) -> Recipient:
+    return Recipient(sample.email, uid, sample.list_id, sample.created_at, sample.language, sample.edition_sha256)
+
+
+def part(copy: bytes, kind: str) -> str:
+    """The `plain` or the `html` part of a mail, with the line ends of this system."""
+    found = message_from_bytes(copy, policy=policy.default).get_body((kind,))
+    return str(found.get_content()).replace("\r\n", "\n") if found else ""
+
+
+def show(copy: bytes) -> None:
+    message = message_from_bytes(copy, policy=policy.default)
+    console = Console(highlight=False)
+    headers = "\n".join(f"{name}: {message[name]}" for name in ("From", "To", "Subject"))
+    console.print(Panel(Text(headers), title=f"{len(copy) / 1000:.1f} kB", title_align="right"))
+    console.print(Text(part(copy, "plain")), soft_wrap=True)
+
+
+@click.command()
+@click.argument("digest_id", type=int, metavar="ID")
+@click.option("--to", "to", multiple=True, required=True, metavar="ADDRESS", help="Any address; repeat for more.")
+@click.option("--language", metavar="L", help="Default: the list's first.")
+@with_app
+def test(digest_id: int, to: tuple[str, ...], language: str | None) -> None:
+    """Send one copy, its subject marked [TEST], to each address. The digest stays a draft.
+
+    \b
+    Example:  mailer digest test 1 --to me@example.org --to you@example.org
+    """
+    recipients = [parse_address(each) for each in to]
+    for address, reply in sending.send_test(digest_id, recipients, known_language(language)):
+        say(f"{address}  {reply}")

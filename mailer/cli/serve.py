@@ -1,0 +1,68 @@
+"""`mailer serve`: the site, and the sender in the same process."""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from flask import Flask
+from waitress.server import create_server
+
+from mailer.app import create_app
+from mailer.cli.common import say
+from mailer.config import settings
+from mailer.delivery.outbox import Sender
+from mailer.due import keep_going
+from mailer.errors import MailerError
+from mailer.lists import the_list
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="The port to listen on.", type=click.IntRange(0, 65535))
+@click.option("--no-sender", is_flag=True, help="Only the site; 'mailer run-due' sends.")
+def command(host: str, port: int, *, no_sender: bool) -> None:
+    """Serve the site, and send what is due in the same process.
+
+    \b
+    Example, behind a proxy that speaks TLS:  mailer serve --port 8000
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    app = create_app()
+    with app.app_context():
+        the_list()  # a database that isn't ready is said now, not to the first visitor
+        base_url = settings().base_url
+    with serving(app, host, port, sender=not no_sender) as server:
+        say(f"serving on http://{host}:{server.effective_port} (public address: {base_url}); stop with Ctrl-C")
+        run(server)
+
+
+@contextmanager
+def serving(app: Flask, host: str, port: int, *, sender: bool) -> Iterator[Any]:
+    """A server that is listening, and a sender at work beside it. Raises MailerError if the port is taken."""
+    try:
+        server = create_server(app, host=host, port=port, ident="", threads=8)
+    except OSError as error:
+        raise MailerError(f"can't listen on {host}:{port} ({error.strerror}); choose another --port") from None
+    thread = Sender(lambda stop: in_app(app, stop))
+    if sender:
+        thread.start()
+    try:
+        yield server
+    finally:
+        thread.stop()
+        server.close()
+
+
+def in_app(app: Flask, stop: threading.Event) -> None:
+    with app.app_context():
+        keep_going(stop)
+
+
+def run(server: Any) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    server.run()

@@ -1,0 +1,335 @@
+"""Settings: `MAILER_<NAME>` in the environment, over `mailer.toml`, over the defaults below.
+
+Read once and strictly: an unknown or malformed setting stops the start and names itself.
+Each setting is documented where it is defined; `mailer config --example` and the README are made from here.
+"""
+
+import difflib
+import ipaddress
+import os
+import secrets
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from flask import current_app
+
+from mailer.errors import ConfigError
+
+PREFIX = "MAILER_"
+FILE = "mailer.toml"
+SECRET_LENGTH = 32
+# Read by the test suite and by this module, not settings of an installation.
+NOT_SETTINGS = ("MAILER_CONFIG", "MAILER_TEST_")
+
+
+def text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("is not a text")
+    if any(ord(character) < 32 or ord(character) == 127 for character in str(value)):
+        raise ValueError("holds a line break or another control character")
+    return str(value).strip()
+
+
+def required_text(value: Any) -> str:
+    if not text(value):
+        raise ValueError("is empty")
+    return text(value)
+
+
+def boolean(value: Any) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    try:
+        return words[str(value).strip().lower()]
+    except KeyError:
+        raise ValueError("is neither true nor false") from None
+
+
+def whole_number(lowest: int, highest: int) -> Callable[[Any], int]:
+    def parse(value: Any) -> int:
+        try:
+            number = int(text(value))
+        except ValueError:
+            raise ValueError("is not a whole number") from None
+        if not lowest <= number <= highest:
+            raise ValueError(f"is not between {lowest} and {highest}")
+        return number
+
+    return parse
+
+
+def seconds(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError("is not a number of seconds") from None
+    if not 0 <= number <= 3600:
+        raise ValueError("is not between 0 and 3600 seconds")
+    return number
+
+
+def several(value: Any) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else text(value).split(",")
+    names = tuple(text(item) for item in items)
+    if not all(names):
+        raise ValueError("has an empty part")
+    return names
+
+
+def languages(value: Any) -> tuple[str, ...]:
+    codes = several(value)
+    if bad := [code for code in codes if not (code.isascii() and code.isalpha() and len(code) in (2, 3))]:
+        raise ValueError(f"has {bad[0]!r}, which is not a language code like en or fr")
+    if len(set(codes)) != len(codes):
+        raise ValueError("names a language twice")
+    return tuple(code.lower() for code in codes)
+
+
+def secret_keys(value: Any) -> tuple[str, ...]:
+    keys = several(value)
+    if any(len(key) < SECRET_LENGTH for key in keys):
+        raise ValueError(f"is shorter than {SECRET_LENGTH} characters (a comma parts a new key from an old one)")
+    return keys
+
+
+def base_url(value: Any) -> str:
+    url = required_text(value).rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("is not an address like https://lists.example.org")
+    return url
+
+
+def slug(value: Any) -> str:
+    name = required_text(value)
+    if not name.replace("-", "").isalnum() or not name.isascii() or name != name.lower():
+        raise ValueError("may hold only a-z, 0-9 and hyphens")
+    return name
+
+
+def mailbox(value: Any) -> str:
+    """`Name <local@domain>` or `local@domain`; empty stands for "not given"."""
+    given = text(value)
+    address = parseaddr(given)[1]
+    if given and not (address.count("@") == 1 and address.isascii() and all(address.split("@"))):
+        raise ValueError("is not a sender like Frontier Technologies <news@example.org>")
+    return given
+
+
+def timezone(value: Any) -> str:
+    name = required_text(value)
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise ValueError("is not a time zone like Europe/Zurich") from None
+    return name
+
+
+def choice(*words: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if text(value) not in words:
+            raise ValueError(f"is not one of {', '.join(words)}")
+        return text(value)
+
+    return parse
+
+
+def setting(default: Any, parse: Callable[[Any], Any], about: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"parse": parse, "about": about, "secret": secret})
+
+
+@dataclass(frozen=True)
+class Config:
+    """An installation's settings, each already parsed. `sources` says where each one came from."""
+
+    secret_key: tuple[str, ...] = setting(
+        (),
+        secret_keys,
+        "Signs links and forms; at least 32 characters. A list (NEW,OLD) rotates it",
+        secret=True,
+    )
+    database_url: str = setting(
+        "sqlite:///mailer.db",
+        required_text,
+        "SQLite (a path from the working folder) or PostgreSQL (postgresql+psycopg://user:password@host/name)",
+        secret=True,
+    )
+    base_url: str = setting(
+        "http://127.0.0.1:8000", base_url, "Every link in a mail begins with it: the site's public address"
+    )
+    list_name: str = setting("Frontier Technologies", required_text, "The list's name, as readers see it")
+    list_slug: str = setting("frontier-technologies", slug, "The list's name in List-Id; do not change it later")
+    languages: tuple[str, ...] = setting(
+        ("en", "fr", "es", "ru", "ar", "zh"),
+        languages,
+        "Languages of the list; the first is the fallback. Those with a catalogue are offered",
+    )
+    timezone: str = setting("UTC", timezone, "The list's time zone, for dates that people read or type")
+    organisation: str = setting("", text, "Who runs the list, as pages and mails name it")
+    postal_address: str = setting("", text, "The postal address at the foot of every digest")
+    list_owner: str = setting("", mailbox, "Where people reach a person; else the sender's address")
+    mail_server: str = setting("127.0.0.1", required_text, "The mail server that takes our mail")
+    mail_port: int = setting(25, whole_number(1, 65535), "Its port: 25, 587 (STARTTLS) or 465 (TLS)")
+    mail_username: str = setting("", text, "If the server wants a login")
+    mail_password: str = setting("", text, "If the server wants a login", secret=True)
+    mail_use_tls: bool = setting(False, boolean, "STARTTLS, required and verified")
+    mail_use_ssl: bool = setting(False, boolean, "TLS from the first byte, verified")
+    mail_allow_plaintext: bool = setting(
+        False, boolean, "Allow unencrypted SMTP to a server that is not on this machine"
+    )
+    mail_default_sender: str = setting("", mailbox, "From of the digests: Name <local@domain>")
+    mail_account_sender: str = setting("", mailbox, "From of confirmation letters; else that of the digests")
+    mail_timeout: float = setting(0.0, seconds, "Longest wait for any reply, in seconds; 0 = as long as RFC 5321 asks")
+    send_sessions: int = setting(4, whole_number(1, 64), "Parallel SMTP sessions")
+    send_rate: int = setting(0, whole_number(0, 1_000_000), "Messages a second over all sessions; 0 = no limit")
+    on_unknown: str = setting(
+        "hold", choice("hold", "resend"), "What to do when a reply was lost: hold (list it) or resend"
+    )
+    trusted_proxies: int = setting(0, whole_number(0, 10), "Reverse proxies to believe for the client's address")
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def host(self) -> str:
+        """The site's host name, or `localhost` where BASE_URL has only a number."""
+        host = urlsplit(self.base_url).hostname or "localhost"
+        return "localhost" if is_ip(host) else host
+
+    @property
+    def sender(self) -> str:
+        """From of the digests; made of the list's name and the site's host if not set."""
+        return self.mail_default_sender or f"{self.list_slug}@{self.host}"
+
+    @property
+    def account_sender(self) -> str:
+        return self.mail_account_sender or self.sender
+
+    @property
+    def owner_address(self) -> str:
+        return parseaddr(self.list_owner or self.sender)[1]
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> "Config":
+        """The settings in force in `folder`. Raises ConfigError for a setting that is missing, unknown or wrong."""
+        environ = os.environ if environ is None else environ
+        folder = folder or Path.cwd()
+        given = {**read_file(environ, folder), **read_environment(environ)}
+        values = {name: parse_setting(name, value, source) for name, (value, source) in given.items()}
+        values["database_url"] = from_folder(values.get("database_url", cls.database_url), folder)
+        config = cls(**values, sources={name: source for name, (_, source) in given.items()})
+        config.check()
+        return config
+
+    def check(self) -> None:
+        """What no single setting can tell. Raises ConfigError."""
+        if not self.secret_key:
+            raise ConfigError(
+                "SECRET_KEY is not set: run 'mailer init' for a mailer.toml with a fresh one, "
+                f"or set MAILER_SECRET_KEY to at least {SECRET_LENGTH} random characters"
+            )
+        if self.database_url in ("sqlite://", "sqlite:///", "sqlite:///:memory:"):
+            raise ConfigError("DATABASE_URL is a database in memory, which forgets everybody: name a file")
+        if self.mail_use_tls and self.mail_use_ssl:
+            raise ConfigError("MAIL_USE_TLS and MAIL_USE_SSL are both true: choose one")
+        plain = not (self.mail_use_tls or self.mail_use_ssl or self.mail_allow_plaintext)
+        if plain and not is_loopback(self.mail_server):
+            raise ConfigError(
+                f"MAIL_SERVER {self.mail_server} would get mail unencrypted: set MAIL_USE_TLS or MAIL_USE_SSL "
+                "to true (or MAIL_ALLOW_PLAINTEXT, if the way there is safe)"
+            )
+
+
+SETTINGS = {item.name.upper(): item for item in fields(Config) if "parse" in item.metadata}
+
+
+def from_folder(database_url: str, folder: Path) -> str:
+    """An SQLite file is looked for from the working folder, not from wherever the package is."""
+    prefix, path = "sqlite:///", database_url.removeprefix("sqlite:///")
+    is_file = database_url.startswith(prefix) and path and not path.startswith(("/", ":"))
+    return f"{prefix}{folder.absolute() / path}" if is_file else database_url
+
+
+def is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    return host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def read_environment(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    """{field name: (raw value, source)} of every MAILER_… variable."""
+    return {
+        known(name.removeprefix(PREFIX), name): (value, name)
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and not name.startswith(NOT_SETTINGS)
+    }
+
+
+def read_file(environ: Mapping[str, str], folder: Path) -> dict[str, tuple[Any, str]]:
+    """{field name: (raw value, source)} of mailer.toml, which need not be there unless MAILER_CONFIG names it."""
+    path = folder / environ.get("MAILER_CONFIG", FILE)
+    if not path.exists() and "MAILER_CONFIG" not in environ:
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not a TOML file: {error}") from error
+    return {known(name.upper(), f"{name} in {path}"): (value, str(path)) for name, value in table.items()}
+
+
+def known(name: str, shown: str) -> str:
+    """The field of a setting's name. Raises ConfigError with the nearest name that exists."""
+    if name in SETTINGS:
+        return name.lower()
+    near = difflib.get_close_matches(name, SETTINGS, n=1)
+    hint = f"did you mean {near[0]}?" if near else "'mailer config --example' lists all of them"
+    raise ConfigError(f"unknown setting {shown}: {hint}")
+
+
+def parse_setting(name: str, value: Any, source: str) -> Any:
+    try:
+        return SETTINGS[name.upper()].metadata["parse"](value)
+    except ValueError as error:
+        shown = "" if SETTINGS[name.upper()].metadata["secret"] else f" {value!r}"
+        raise ConfigError(f"{name.upper()}{shown} {error} (from {source})") from None
+
+
+def example(**values: str | int) -> str:
+    """A commented mailer.toml; settings named in `values` are set in it."""
+    lines = ["# Settings of one installation. MAILER_<NAME> in the environment wins over this file.", ""]
+    for name, item in SETTINGS.items():
+        lines.append(f"# {item.metadata['about']}.")
+        lines.append(f"{'' if name in values else '# '}{name} = {as_toml(values.get(name, item.default))}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def as_toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        value = ",".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)
+
+
+def fresh_secret() -> str:
+    return secrets.token_urlsafe(48)
+
+
+def settings() -> Config:
+    """The settings of the running application."""
+    found: Config = current_app.extensions["mailer.config"]
+    return found

@@ -1,0 +1,165 @@
+"""The database, SQLite or PostgreSQL: the declarative base, write transactions, locks that die with their holder."""
+
+import fcntl
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, event, exc, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import TypeDecorator
+
+from mailer.errors import Busy, DatabaseError
+
+BUSY_SECONDS = 10  # how long a write waits for another one (SQLite has a single writer)
+
+
+class Base(DeclarativeBase):
+    """Models inherit this class, not `db.Model`, which mypy can't see through; the tables are the same."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+# Objects stay readable after a commit: verbs commit, then hand their rows to pages and printers.
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+migrate = Migrate(render_as_batch=True)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC on every database (SQLite knows no time zones and stores text)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC) if value else value
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@event.listens_for(Engine, "connect")
+def prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
+    """WAL lets readers go on beside the writer; we say BEGIN ourselves, see `begin_sqlite`."""
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    connection.isolation_level = None
+    for pragma in (
+        f"busy_timeout={BUSY_SECONDS * 1000}",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+@event.listens_for(Engine, "begin")
+def begin_sqlite(connection: Connection) -> None:
+    """A transaction that will write takes SQLite's write lock at its start: one that reads first and
+    then wants to write fails at once, without waiting, when another writer came in between."""
+    if connection.dialect.name == "sqlite":
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """One write transaction: committed at the end, rolled back on any error.
+
+    Raises DatabaseError when the database is locked, full or gone.
+    """
+    session: Session = db.session()
+    session.rollback()  # a page may have read already; a write begins its own transaction
+    try:
+        session.connection(execution_options={"writes": True})
+        yield session
+        session.commit()
+    except (exc.OperationalError, exc.InterfaceError) as error:
+        session.rollback()
+        raise explain(error) from error
+    except BaseException:
+        session.rollback()
+        raise
+
+
+def insert_new(session: Session, model: type[Base], **values: Any) -> bool:
+    """Insert a row unless one with the same unique key is there; whether it was inserted. Safe in a race."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(model).values(**values).on_conflict_do_nothing()
+    return bool(session.connection().execute(statement).rowcount)
+
+
+def explain(error: exc.DBAPIError | exc.TimeoutError) -> DatabaseError:
+    """What a database error means to the person who meets it, in one line."""
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    advice = {
+        "locked": "another process holds it; try again in a moment",
+        "full": "free some space and try again: nothing that was accepted is lost",
+        "disk i/o": "check the disk; nothing that was accepted is lost",
+        "no such table": "run 'mailer init' to create or upgrade it",
+        "does not exist": "create it, then run 'mailer init'",
+        "unable to open": "check that the folder exists and may be written to",
+        "readonly": "check who may write to it",
+        "no space left": "free some space and try again: nothing that was accepted is lost",
+    }
+    hint = next((words for mark, words in advice.items() if mark in said.lower()), "is it running?")
+    return DatabaseError(f"the database can't be used ({said}): {hint}")
+
+
+@contextmanager
+def exclusive(name: str) -> Iterator[None]:
+    """Hold the lock `name` among all processes of this installation; it is free again when its holder dies.
+
+    Raises Busy if another process has it.
+    """
+    holder = hold_row_lock if db.engine.dialect.name == "postgresql" else hold_file_lock
+    with holder(name):
+        yield
+
+
+@contextmanager
+def hold_file_lock(name: str) -> Iterator[None]:
+    path = Path(f"{db.engine.url.database}-{name}.lock")
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise busy(name) from None
+        yield
+
+
+@contextmanager
+def hold_row_lock(name: str) -> Iterator[None]:
+    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+    with db.engine.connect() as plain:
+        connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+        if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
+            raise busy(name)
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+
+
+def busy(name: str) -> Busy:
+    return Busy(f"another process is at work on {name.replace('-', ' ')}: let it finish, then try again")

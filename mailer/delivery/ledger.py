@@ -1,0 +1,318 @@
+"""The ledger: every query on deliveries. Each public function is one transaction, none is open across the network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from mailer.db import db, now, transaction
+from mailer.delivery.outcomes import Outcome
+from mailer.letters.slots import Recipient
+from mailer.models import (
+    Delivery,
+    DeliveryState,
+    Digest,
+    DigestState,
+    Edition,
+    Frequency,
+    LetterKind,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A claimed row: ours until it is settled or released."""
+
+    id: int
+    edition_id: int
+    kind: LetterKind
+    attempts: int
+    recipient: Recipient
+
+
+@dataclass(frozen=True)
+class Tally:
+    """A digest's rows by state. Enlisted is their sum: nobody leaves the ledger."""
+
+    queued: int = 0
+    sending: int = 0
+    accepted: int = 0
+    deferred: int = 0
+    bounced: int = 0
+    blocked: int = 0
+    cancelled: int = 0
+    unknown: int = 0
+
+    @property
+    def enlisted(self) -> int:
+        return sum(getattr(self, state) for state in DeliveryState)
+
+    @property
+    def open(self) -> int:
+        return self.queued + self.sending + self.deferred
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """A letter's outcome with what follows from it for the ledger."""
+
+    id: int
+    outcome: Outcome
+    next_at: datetime | None = None
+
+
+def confirmed(list_id: int, frequency: Frequency | None) -> Select[int]:
+    """The subscribers that a digest of this frequency goes to (every frequency if none is given)."""
+    query = (
+        select(Subscriber.id)
+        .join(Subscription, Subscription.subscriber_id == Subscriber.id)
+        .where(Subscription.list_id == list_id, Subscription.state == SubscriptionState.CONFIRMED)
+    )
+    return query.where(Subscription.frequency == frequency) if frequency else query
+
+
+def count_confirmed(list_id: int, frequency: Frequency | None) -> int:
+    return db.session.scalar(select(func.count()).select_from(confirmed(list_id, frequency).subquery())) or 0
+
+
+def enlist(session: Session, digest: Digest, editions: Mapping[str, int], fallback: str, at: datetime) -> int:
+    """One row for each confirmed subscriber, in the edition of their language; how many. In the caller's transaction.
+
+    `editions` maps a language to its edition's id and holds `fallback`. The unique constraint on (digest, subscriber)
+    makes a second enlisting of the same digest impossible.
+    """
+    edition = case(editions, value=Subscriber.language, else_=editions[fallback])
+    people = confirmed(digest.list_id, digest.frequency).with_only_columns(
+        edition,
+        literal(digest.id),
+        Subscriber.id,
+        literal(DeliveryState.QUEUED, Delivery.state.type),
+        literal(0),
+        literal(at, Delivery.created_at.type),
+    )
+    columns = ["edition_id", "digest_id", "subscriber_id", "state", "attempts", "created_at"]
+    session.execute(insert(Delivery).from_select(columns, people.order_by(Subscriber.id)))
+    return tally_of(session, digest.id).enlisted
+
+
+def enqueue(session: Session, edition: Edition, subscriber: Subscriber, at: datetime) -> None:
+    """One letter for one person, in the caller's transaction: it goes out if, and only if, that commits."""
+    session.add(Delivery(edition=edition, subscriber=subscriber, state=DeliveryState.QUEUED, created_at=at))
+
+
+def in_scope(digest_id: int | None) -> ColumnElement[bool]:
+    """The rows of a digest, or those of the outbox: letters that belong to no digest."""
+    return Delivery.digest_id.is_(None) if digest_id is None else Delivery.digest_id == digest_id
+
+
+def due(digest_id: int | None, at: datetime) -> ColumnElement[bool]:
+    return and_(
+        in_scope(digest_id),
+        or_(
+            Delivery.state == DeliveryState.QUEUED,
+            and_(Delivery.state == DeliveryState.DEFERRED, Delivery.next_at <= at),
+        ),
+    )
+
+
+def claim(digest_id: int | None, limit: int) -> list[Letter]:
+    """Take up to `limit` due letters: ours alone from now on, committed before any of them goes out.
+
+    Of a digest, nothing while it is paused or cancelled; a person who is no longer confirmed is cancelled instead.
+    """
+    with transaction() as session:
+        if digest_id is not None and not is_sending(session, digest_id):
+            return []
+        query = select(Delivery.id).where(due(digest_id, now())).order_by(Delivery.id).limit(limit)
+        ids = list(session.scalars(query.with_for_update(skip_locked=True)))
+        if digest_id is not None:
+            ids = cancel_withdrawn(session, ids)
+        mine = update(Delivery).where(Delivery.id.in_(ids))
+        session.execute(mine.values(state=DeliveryState.SENDING, next_at=None))
+        return letters(session, ids)
+
+
+def is_sending(session: Session, digest_id: int) -> bool:
+    state = session.scalar(select(Digest.state).where(Digest.id == digest_id))
+    return state is DigestState.SENDING
+
+
+def cancel_withdrawn(session: Session, ids: Sequence[int]) -> list[int]:
+    """Cancel the letters of those who left since they were enlisted; the ids that remain."""
+    still_confirmed = exists().where(
+        Subscription.subscriber_id == Delivery.subscriber_id,
+        Subscription.list_id == Edition.list_id,
+        Subscription.state == SubscriptionState.CONFIRMED,
+        Edition.id == Delivery.edition_id,
+    )
+    mine = Delivery.id.in_(ids)
+    remaining = list(session.scalars(select(Delivery.id).where(mine, still_confirmed).order_by(Delivery.id)))
+    if len(remaining) < len(ids):
+        gone = update(Delivery).where(mine, Delivery.id.not_in(remaining))
+        reply = "left the list before the letter went out"
+        session.execute(gone.values(state=DeliveryState.CANCELLED, next_at=None, settled_at=now(), reply=reply))
+    return remaining
+
+
+def letters(session: Session, ids: Sequence[int]) -> list[Letter]:
+    columns = (
+        Delivery.id,
+        Delivery.edition_id,
+        Edition.letter,
+        Delivery.attempts,
+        Subscriber.email,
+        Subscriber.uid,
+        Edition.list_id,
+        Delivery.created_at,
+        Edition.language,
+        Edition.sha256,
+    )
+    query = select(*columns).join(Delivery.edition).join(Delivery.subscriber).where(Delivery.id.in_(ids))
+    return [
+        Letter(
+            row.id,
+            row.edition_id,
+            row.letter,
+            row.attempts,
+            Recipient(str(row.email), row.uid, row.list_id, row.created_at, row.language, row.sha256),
+        )
+        for row in session.execute(query.order_by(Delivery.id))
+    ]
+
+
+def settle(settlements: Sequence[Settlement]) -> None:
+    """Write down what became of claimed letters. Only a row that is still `sending` changes."""
+    if not settlements:
+        return
+    at = now()
+    change = (
+        update(Delivery)
+        .where(Delivery.id == bindparam("row"), Delivery.state == DeliveryState.SENDING)
+        .values(
+            state=bindparam("to"),
+            attempts=Delivery.attempts + 1,
+            next_at=bindparam("again"),
+            settled_at=at,
+            reply=bindparam("said"),
+        )
+    )
+    rows = [
+        {"row": each.id, "to": each.outcome.state, "again": each.next_at, "said": each.outcome.reply}
+        for each in settlements
+    ]
+    with transaction() as session:
+        session.connection().execute(change, rows)
+
+
+def release(ids: Sequence[int]) -> None:
+    """Give back claimed letters that were not begun: no attempt is counted."""
+    if ids:
+        mine = and_(Delivery.id.in_(ids), Delivery.state == DeliveryState.SENDING)
+        with transaction() as session:
+            session.execute(update(Delivery).where(mine).values(state=DeliveryState.QUEUED))
+
+
+def abandon(digest_id: int | None) -> int:
+    """Rows that a dead process left `sending` become `unknown`: they may have arrived, so they are held and named.
+
+    To be called by the holder of the sending lock, which no living process shares.
+    """
+    mine = and_(in_scope(digest_id), Delivery.state == DeliveryState.SENDING)
+    reply = "the sender stopped in mid-run; whether this letter arrived is not known"
+    with transaction() as session:
+        ids = list(session.scalars(select(Delivery.id).where(mine)))
+        session.execute(
+            update(Delivery)
+            .where(Delivery.id.in_(ids))
+            .values(state=DeliveryState.UNKNOWN, attempts=Delivery.attempts + 1, settled_at=now(), reply=reply)
+        )
+    return len(ids)
+
+
+def resend_unknown(digest_id: int | None) -> bool:
+    """Queue again, once each, the letters of unknown fate; whether there were any."""
+    once = and_(in_scope(digest_id), Delivery.state == DeliveryState.UNKNOWN, Delivery.attempts == 1)
+    with transaction() as session:
+        ids = list(session.scalars(select(Delivery.id).where(once)))
+        session.execute(
+            update(Delivery).where(Delivery.id.in_(ids)).values(state=DeliveryState.QUEUED, settled_at=None)
+        )
+    return bool(ids)
+
+
+def cancel_open(session: Session, digest_id: int) -> None:
+    """Cancel what of a digest has not gone out, in the caller's transaction."""
+    waiting = Delivery.state.in_((DeliveryState.QUEUED, DeliveryState.DEFERRED))
+    session.execute(
+        update(Delivery)
+        .where(in_scope(digest_id), waiting)
+        .values(state=DeliveryState.CANCELLED, next_at=None, settled_at=now(), reply="the digest was cancelled")
+    )
+
+
+def requeue(session: Session, digest_id: int, states: Sequence[DeliveryState]) -> int:
+    """Queue again the letters in `states`, with the same bytes and Message-ID, in the caller's transaction."""
+    mine = and_(in_scope(digest_id), Delivery.state.in_(states))
+    count = session.scalar(select(func.count()).select_from(Delivery).where(mine)) or 0
+    session.execute(update(Delivery).where(mine).values(state=DeliveryState.QUEUED, next_at=None, settled_at=None))
+    return count
+
+
+def tally_of(session: Session, digest_id: int) -> Tally:
+    query = select(Delivery.state, func.count()).where(Delivery.digest_id == digest_id).group_by(Delivery.state)
+    return Tally(**{state.value: count for state, count in session.execute(query)})
+
+
+def tally(digest_id: int) -> Tally:
+    return tally_of(db.session(), digest_id)
+
+
+def next_due(digest_id: int | None) -> datetime | None:
+    """When the next deferred letter may go out."""
+    query = select(func.min(Delivery.next_at)).where(in_scope(digest_id), Delivery.state == DeliveryState.DEFERRED)
+    return db.session.scalar(query)
+
+
+def is_due(digest_id: int | None) -> bool:
+    return bool(db.session.scalar(select(exists().where(due(digest_id, now())))))
+
+
+def has_abandoned(digest_id: int | None) -> bool:
+    """Whether rows are `sending`: somebody is at it, or died at it."""
+    mine = and_(in_scope(digest_id), Delivery.state == DeliveryState.SENDING)
+    return bool(db.session.scalar(select(exists().where(mine))))
+
+
+def last_letter(session: Session, subscriber_id: int, kind: LetterKind) -> datetime | None:
+    """When a letter of this kind was last written to this person."""
+    query = (
+        select(func.max(Delivery.created_at))
+        .join(Delivery.edition)
+        .where(Delivery.subscriber_id == subscriber_id, Edition.letter == kind)
+    )
+    return session.scalar(query)
+
+
+def contents(edition_id: int) -> bytes:
+    found = db.session.scalar(select(Edition.content).where(Edition.id == edition_id))
+    if found is None:
+        raise LookupError(f"edition {edition_id} is gone")
+    return found

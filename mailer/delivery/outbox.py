@@ -1,0 +1,46 @@
+"""Letters that belong to no digest, and the thread that sends them as soon as they are written."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from blinker import Signal
+
+log = logging.getLogger(__name__)
+
+# Sent after the commit that put a letter into the outbox. Nobody need listen: the letter is in the database.
+filled = Signal("letters were put into the outbox")
+
+POLL_SECONDS = 1.0  # letters that another process wrote, and deferred ones that have become due
+
+
+class Sender(threading.Thread):
+    """Calls `work` whenever the outbox is filled, and every second. `stop` lets the letters on the wire finish."""
+
+    def __init__(self, work: Callable[[threading.Event], None]) -> None:
+        super().__init__(name="sender", daemon=True)
+        self.work = work
+        self.wake = threading.Event()
+        self.ending = threading.Event()
+        filled.connect(self.on_filled)
+
+    def on_filled(self, _sender: object) -> None:
+        self.wake.set()
+
+    def run(self) -> None:
+        while not self.ending.is_set():
+            self.wake.wait(POLL_SECONDS)
+            self.wake.clear()
+            if self.ending.is_set():
+                return
+            try:
+                self.work(self.ending)
+            except Exception:  # a sender that died silently would leave every letter lying
+                log.exception("the sender met an error and goes on")
+
+    def stop(self, timeout: float = 10.0) -> None:
+        self.ending.set()
+        self.wake.set()
+        filled.disconnect(self.on_filled)
+        if self.is_alive():
+            self.join(timeout)

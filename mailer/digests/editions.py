@@ -1,0 +1,162 @@
+"""From a digest to its editions: one letter per language, rendered once for everybody who reads it."""
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from flask_babel import force_locale
+from markupsafe import Markup
+
+from mailer.config import settings
+from mailer.db import now
+from mailer.errors import BadInput
+from mailer.languages import SOURCE, Language, language, name_in, offered
+from mailer.letters import lint, markdown
+from mailer.letters.edition import Template
+from mailer.letters.message import build, digest_headers
+from mailer.letters.render import Words, render
+from mailer.letters.slots import Recipient, slot
+from mailer.links import SAMPLE_UID, links
+from mailer.models import (
+    Announcement,
+    AnnouncementTranslation,
+    AnnouncementType,
+    Digest,
+    Edition,
+    LetterKind,
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """An announcement as a page or a letter in one language shows it."""
+
+    title: str
+    type: AnnouncementType
+    date: dt.date
+    deadline: dt.date | None
+    lead: str | None  # a summary that says more than the text's first paragraph does
+    source: str
+    url: str | None
+    image: str | None
+    image_alt: str | None
+    language: Language
+    is_fallback: bool  # not in the reader's language, for want of a translation
+    language_name: str  # as the reader calls it
+
+    @cached_property
+    def html(self) -> Markup:
+        return Markup(markdown.to_html(self.source))  # noqa: S704 - sanitised
+
+    @cached_property
+    def text(self) -> str:
+        return markdown.to_text(self.source)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One edition's bytes, with what they were made of."""
+
+    language: str
+    words: Words
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def languages() -> tuple[str, ...]:
+    """Those that digests are written in; the first is the fallback."""
+    return offered(settings().languages) or (SOURCE,)
+
+
+def items(digest: Digest, code: str) -> list[Item]:
+    return [item_in(announcement, code) for announcement in digest.announcements]
+
+
+def item_in(announcement: Announcement, code: str) -> Item:
+    text = best_translation(announcement, code)
+    paragraph = markdown.first_paragraph(text.body)
+    return Item(
+        title=text.title,
+        type=announcement.type,
+        date=announcement.date,
+        deadline=announcement.deadline,
+        lead=text.summary if text.summary not in (paragraph, text.title) else None,
+        source=text.body,
+        url=text.url,
+        image=text.image,
+        image_alt=text.image_alt,
+        language=language(text.language),
+        is_fallback=text.language != code,
+        language_name=name_in(text.language, code),
+    )
+
+
+def best_translation(announcement: Announcement, code: str) -> AnnouncementTranslation:
+    """The reader's language, else the list's in their order, else whatever there is."""
+    wanted = (code, *settings().languages)
+    found = (announcement.in_language(each) for each in wanted)
+    return next((text for text in found if text), announcement.translations[0])
+
+
+def intro_html(digest: Digest) -> Markup:
+    return Markup(markdown.to_html(digest.intro or ""))  # noqa: S704 - sanitised
+
+
+def words(digest: Digest, code: str, *, test: bool = False) -> Words:
+    """Subject, text and HTML of one edition."""
+    return render(
+        LetterKind.DIGEST.value,
+        code,
+        digest=digest,
+        items=items(digest, code),
+        intro_text=markdown.to_text(digest.intro or ""),
+        intro_html=intro_html(digest),
+        test=test,
+        unsubscribe_url=links().page(f"/unsubscribe/{slot('unsubscribe')}", lang=code),
+        archive_url=links().page(f"/archive/{digest.slug}", lang=code),
+        home_url=links().page("/", lang=code),
+    )
+
+
+def render_edition(digest: Digest, code: str, *, test: bool = False) -> Rendered:
+    """Raises BadInput if a finished copy would break a rule of mail: nothing faulty leaves the house."""
+    made = words(digest, code, test=test)
+    content = build(made, digest_headers(made, code, digest.slug, settings(), links()))
+    rendered = Rendered(code, made, content)
+    faults = lint.check(copy_for(rendered, sample(digest, rendered)))
+    if faults:
+        raise BadInput(f"digest {digest.id} in {language(code).name} can't be sent: {faults[0]}")
+    return rendered
+
+
+def render_all(digest: Digest) -> Iterator[Rendered]:
+    for code in languages():
+        with force_locale(code):
+            yield render_edition(digest, code)
+
+
+def copy_for(rendered: Rendered, person: Recipient) -> bytes:
+    """One person's whole mail."""
+    return Template(rendered.content).splice(person, links())
+
+
+def sample(digest: Digest, rendered: Rendered, email: str = "reader@example.org") -> Recipient:
+    """Nobody on the list: for previews and tests. The leave link of such a copy is real and changes nothing."""
+    return Recipient(email, SAMPLE_UID, digest.list_id, now(), rendered.language, rendered.sha256)
+
+
+def stored(digest: Digest, rendered: Rendered) -> Edition:
+    return Edition(
+        list_id=digest.list_id,
+        letter=LetterKind.DIGEST,
+        language=rendered.language,
+        digest_id=digest.id,
+        subject=rendered.words.subject,
+        content=rendered.content,
+        sha256=rendered.sha256,
+    )

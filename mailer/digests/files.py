@@ -1,0 +1,210 @@
+"""Announcement files: Markdown with YAML front matter, parsed once and strictly."""
+
+import datetime as dt
+import difflib
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from mailer.errors import BadAnnouncement
+from mailer.letters import markdown
+from mailer.models import AnnouncementType
+
+FIELDS = (
+    *("title", "date", "url", "topics", "language", "translation-of", "key", "summary", "image", "image-alt"),
+    *("type", "deadline"),
+)
+KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+LONGEST = {"title": 300, "key": 100, "summary": 2000, "url": 2000, "image": 2000, "image-alt": 300}
+# Characters that no page or letter can hold: controls, and those that mark a slot in a letter.
+FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ue000\ue001]")
+
+
+@dataclass(frozen=True)
+class AnnouncementFile:
+    """One announcement in one language, as its file says it."""
+
+    key: str
+    is_translation: bool
+    language: str
+    title: str
+    date: dt.date
+    type: AnnouncementType
+    deadline: dt.date | None
+    topics: tuple[str, ...]
+    summary: str
+    body: str
+    url: str | None
+    image: str | None
+    image_alt: str | None
+    name: str
+
+
+def read(path: Path, languages: Sequence[str]) -> AnnouncementFile:
+    """The announcement in a file. Raises BadAnnouncement naming the file, the line and what to do."""
+    try:
+        source = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadAnnouncement(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    except OSError as error:
+        raise BadAnnouncement(f"{path} can't be read: {error.strerror}") from None
+    return parse(source, str(path), languages)
+
+
+def parse(source: str, name: str, languages: Sequence[str]) -> AnnouncementFile:
+    """`name` stands for the file in errors."""
+    return FrontMatter(source.replace("\r\n", "\n"), name).announcement(languages)
+
+
+class FrontMatter:
+    """A file's fields, each read with the line it stands on at hand for the error."""
+
+    def __init__(self, source: str, name: str) -> None:
+        self.name = name
+        if found := FORBIDDEN.search(source):
+            line = source.count("\n", 0, found.start()) + 1
+            raise BadAnnouncement(f"{name}:{line}: a control character (U+{ord(found[0]):04X}); remove it")
+        parts = re.match(r"---[ \t]*\n(.*?\n)---[ \t]*(?:\n|$)(.*)", source, re.DOTALL)
+        if not parts:
+            raise BadAnnouncement(
+                f"{name}:1: no front matter; begin with a line '---', 'title: …', 'date: 2026-01-31', '---'"
+            )
+        self.head, self.body = parts[1], parts[2].strip()
+        self.fields = self.load()
+
+    def load(self) -> dict[str, Any]:
+        try:
+            fields = yaml.safe_load(self.head) or {}
+        except yaml.MarkedYAMLError as error:
+            line = (error.problem_mark.line if error.problem_mark else 0) + 2
+            raise BadAnnouncement(f"{self.name}:{line}: {error.problem}; quote a text that holds a colon") from None
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: a date like 2023-13-45
+            raise BadAnnouncement(f"{self.name}:{self.line_of('date')}: {error}") from None
+        if not isinstance(fields, dict):
+            raise BadAnnouncement(f"{self.name}:2: the front matter is not 'name: value' lines")
+        for field in fields:
+            if field not in FIELDS:
+                near = difflib.get_close_matches(str(field), FIELDS, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(FIELDS)}"
+                raise self.wrong(str(field), f"unknown field; {hint}")
+        return fields
+
+    def line_of(self, field: str) -> int:
+        for number, line in enumerate(self.head.splitlines(), start=2):
+            if re.match(rf"['\"]?{re.escape(field)}['\"]?\s*:", line):
+                return number
+        return 1
+
+    def wrong(self, field: str, what: str) -> BadAnnouncement:
+        return BadAnnouncement(f"{self.name}:{self.line_of(field)}: {field}: {what}")
+
+    def text(self, field: str) -> str | None:
+        value = self.fields.get(field)
+        if value is None:
+            return None
+        if isinstance(value, dict | list | bool):
+            raise self.wrong(field, "is not a text; put it in quotes")
+        text = markdown.one_line(str(value))
+        if len(text) > LONGEST.get(field, 100):
+            raise self.wrong(field, f"is longer than {LONGEST.get(field, 100)} characters")
+        return text or None
+
+    def required(self, field: str) -> str:
+        text = self.text(field)
+        if not text:
+            raise self.wrong(field, "is missing; every announcement needs it")
+        return text
+
+    def day(self, field: str) -> dt.date | None:
+        text = self.text(field)
+        if text is None:
+            return None
+        try:
+            return dt.date.fromisoformat(text)
+        except ValueError:
+            raise self.wrong(field, f"{text!r} is not a date like 2026-01-31") from None
+
+    def address(self, field: str) -> str | None:
+        text = self.text(field)
+        if text and not is_web_address(text):
+            raise self.wrong(field, f"{text!r} is not an address like https://example.org/news")
+        return text
+
+    def topics(self) -> tuple[str, ...]:
+        value = self.fields.get("topics") or []
+        topics = [str(topic) for topic in (value if isinstance(value, list) else str(value).split(","))]
+        cleaned = tuple(dict.fromkeys(topic.strip() for topic in topics))
+        if bad := [topic for topic in cleaned if not KEY.fullmatch(topic)]:
+            raise self.wrong("topics", f"{bad[0]!r} is not a word of a-z, 0-9 and hyphens")
+        return cleaned
+
+    def type(self) -> AnnouncementType:
+        text = self.text("type") or AnnouncementType.NEWS
+        if text not in list(AnnouncementType):
+            raise self.wrong("type", f"{text!r} is none of {', '.join(AnnouncementType)}")
+        return AnnouncementType(text)
+
+    def language(self, languages: Sequence[str]) -> str:
+        text = self.text("language") or languages[0]
+        if text not in languages:
+            raise self.wrong("language", f"{text!r} is not one of this list's: {', '.join(languages)}")
+        return text
+
+    def key(self, title: str, day: dt.date) -> str:
+        given = self.text("translation-of") or self.text("key") or f"{day.isoformat()}-{slug(title)}"[:100]
+        key = given.strip("-")
+        if not KEY.fullmatch(key):
+            field = "translation-of" if "translation-of" in self.fields else "key"
+            raise self.wrong(field, f"{key!r} is not a name of a-z, 0-9 and hyphens")
+        return key
+
+    def announcement(self, languages: Sequence[str]) -> AnnouncementFile:
+        title, day = self.required("title"), self.day("date")
+        if day is None:
+            raise self.wrong("date", "is missing; every announcement needs it")
+        if bad := [url for url in markdown.addresses(self.body) if not is_link(url)]:
+            raise BadAnnouncement(f"{self.name}: the text links to {bad[0]!r}; links begin with https://")
+        image, alt = self.address("image"), self.text("image-alt")
+        if image and not alt:
+            raise self.wrong("image", "has no image-alt; say what it shows for those who can't see it")
+        return AnnouncementFile(
+            key=self.key(title, day),
+            is_translation="translation-of" in self.fields,
+            language=self.language(languages),
+            title=title,
+            date=day,
+            type=self.type(),
+            deadline=self.day("deadline"),
+            topics=self.topics(),
+            summary=self.text("summary") or markdown.first_paragraph(self.body) or title,
+            body=self.body,
+            url=self.address("url"),
+            image=image,
+            image_alt=alt,
+            name=self.name,
+        )
+
+
+def slug(text: str) -> str:
+    """A key made of a title: ASCII letters and digits; a title without any gives its first characters' numbers."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    return words or "-".join(f"{ord(character):x}" for character in text if character.isalnum())[:60] or "item"
+
+
+def is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and " " not in text
+    except ValueError:
+        return False
+
+
+def is_link(text: str) -> bool:
+    return is_web_address(text) or text.startswith("mailto:")

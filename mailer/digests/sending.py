@@ -1,0 +1,204 @@
+"""Sending a digest: freeze its words, enlist everyone confirmed, deliver, and say what became of each.
+
+Every step may be run again: a digest that was interrupted goes on where it stopped.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from email.utils import parseaddr
+
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.addresses import Address
+from mailer.config import settings
+from mailer.db import db, now, transaction
+from mailer.delivery import engine, ledger
+from mailer.delivery.ledger import Tally
+from mailer.delivery.session import Session as SmtpSession
+from mailer.digests import compose, editions
+from mailer.errors import BadInput, Busy, NotAllowed
+from mailer.models import Delivery, DeliveryState, Digest, DigestState, Subscriber
+
+STARTABLE = (DigestState.DRAFT, DigestState.APPROVED)
+RETRYABLE = {
+    "failed": (DeliveryState.BOUNCED, DeliveryState.BLOCKED),
+    "unknown": (DeliveryState.UNKNOWN,),
+}
+
+
+@dataclass(frozen=True)
+class Status:
+    """A digest's account: enlisted is the sum of all states."""
+
+    digest: int
+    state: DigestState
+    tally: Tally
+    next_at: datetime | None
+
+    def as_json(self) -> dict[str, object]:
+        counts = {"enlisted": self.tally.enlisted, **asdict(self.tally)}
+        return {"digest": self.digest, "state": self.state.value, **counts, "rate": None, "eta_seconds": None}
+
+
+def status(digest_id: int) -> Status:
+    digest = compose.find(digest_id)
+    return Status(digest.id, digest.state, ledger.tally(digest.id), ledger.next_due(digest.id))
+
+
+def audience(digest: Digest) -> int:
+    """How many people the digest would go to if it were enlisted now."""
+    return ledger.count_confirmed(digest.list_id, digest.frequency)
+
+
+def check_startable(digest: Digest) -> None:
+    """Raises NotAllowed with the command that helps."""
+    if digest.state is DigestState.PAUSED:
+        raise NotAllowed(f"digest {digest.id} is paused: run 'mailer digest resume {digest.id}' first")
+    if digest.state is DigestState.CANCELLED:
+        raise NotAllowed(f"digest {digest.id} was cancelled: compose a new one")
+
+
+def approve(digest_id: int) -> Digest:
+    """Freeze a draft: from here on its words are the stored editions, whatever happens to the announcements."""
+    with transaction() as session:
+        digest = lock(session, digest_id)
+        if digest.state is DigestState.DRAFT:
+            session.add_all(editions.stored(digest, rendered) for rendered in editions.render_all(digest))
+            digest.move(DigestState.APPROVED)
+            digest.approved_at = now()
+    return digest
+
+
+def schedule(digest_id: int, at: datetime) -> Digest:
+    """Approve the digest to be sent at `at` by `run-due` or `serve`."""
+    approve(digest_id)
+    with transaction() as session:
+        digest = lock(session, digest_id)
+        if digest.state is not DigestState.APPROVED:
+            raise NotAllowed(f"digest {digest_id} is {digest.state} and can't be scheduled")
+        digest.scheduled_at = at
+    return digest
+
+
+def lock(session: Session, digest_id: int) -> Digest:
+    """The digest as it is now, held until the transaction ends."""
+    compose.find(digest_id)
+    query = select(Digest).filter_by(id=digest_id).with_for_update()
+    return session.scalars(query.execution_options(populate_existing=True)).one()
+
+
+def enlist(digest_id: int) -> int:
+    """Write down everyone the digest goes to, once and for all. Raises BadInput if there is nobody."""
+    with transaction() as session:
+        digest = lock(session, digest_id)
+        if digest.state is not DigestState.APPROVED:
+            return ledger.tally_of(session, digest_id).enlisted
+        by_language = {edition.language: edition.id for edition in digest.editions}
+        fallback = next(code for code in settings().languages if code in by_language)
+        count = ledger.enlist(session, digest, by_language, fallback, now())
+        if not count:
+            raise BadInput(f"nobody would get digest {digest_id}: no confirmed subscriber matches; nothing was sent")
+        digest.move(DigestState.SENDING)
+    return count
+
+
+def send(digest_id: int, *, stop: threading.Event, progress: Callable[[], None] = lambda: None) -> Status:
+    """Freeze, enlist and deliver, or go on with what is left.
+
+    Raises Busy if another process is sending it, MailServerError if the server stays in trouble: nothing is lost.
+    """
+    digest = compose.find(digest_id)
+    check_startable(digest)
+    if digest.state in STARTABLE:
+        approve(digest_id)
+        enlist(digest_id)
+    if compose.find(digest_id).state is DigestState.SENDING:
+        engine.deliver(digest_id, sessions=settings().send_sessions, stop=stop, progress=progress)
+        finish(digest_id)
+    return status(digest_id)
+
+
+def finish(digest_id: int) -> None:
+    """A digest with nothing left to try is sent; letters of unknown fate are held, not tried."""
+    with transaction() as session:
+        digest = lock(session, digest_id)
+        if digest.state is DigestState.SENDING and not ledger.tally_of(session, digest_id).open:
+            digest.move(DigestState.SENT)
+            digest.sent_at = now()
+
+
+def send_due(stop: threading.Event) -> list[int]:
+    """Send what is due: digests whose time has come, and letters whose second try has. The digests worked on."""
+    worked = []
+    query = select(Digest).where(Digest.state.in_((DigestState.APPROVED, DigestState.SENDING)))
+    for digest in db.session.scalars(query.order_by(Digest.id)).all():
+        waits = digest.state is DigestState.APPROVED and not (digest.scheduled_at and digest.scheduled_at <= now())
+        idle = digest.state is DigestState.SENDING and not ledger.is_due(digest.id)
+        if waits or idle or stop.is_set():
+            continue
+        try:
+            send(digest.id, stop=stop)
+        except Busy:
+            continue  # a `digest send` is at it
+        worked.append(digest.id)
+    return worked
+
+
+def pause(digest_id: int) -> None:
+    move(digest_id, DigestState.PAUSED)
+
+
+def resume(digest_id: int) -> None:
+    move(digest_id, DigestState.SENDING)
+
+
+def cancel(digest_id: int) -> None:
+    """Nothing more goes out; what arrived stays on record."""
+    with transaction() as session:
+        digest = lock(session, digest_id)
+        digest.move(DigestState.CANCELLED)
+        ledger.cancel_open(session, digest_id)
+
+
+def move(digest_id: int, state: DigestState) -> None:
+    with transaction() as session:
+        lock(session, digest_id).move(state)
+
+
+def retry(digest_id: int, which: str) -> int:
+    """Queue again the letters that `failed` or whose fate is `unknown`: same bytes, same Message-ID. How many."""
+    with transaction() as session:
+        digest = lock(session, digest_id)
+        if digest.state not in (DigestState.SENT, DigestState.SENDING):
+            raise NotAllowed(f"digest {digest_id} is {digest.state}: there is nothing to retry")
+        count = ledger.requeue(session, digest_id, RETRYABLE[which])
+        if count and digest.state is DigestState.SENT:
+            digest.move(DigestState.SENDING)
+    return count
+
+
+def report(digest_id: int) -> Sequence[tuple[str | None, Delivery]]:
+    """Every recipient's address and row, in the order they were enlisted."""
+    compose.find(digest_id)
+    query = select(Subscriber.email, Delivery).join(Delivery.subscriber).filter(Delivery.digest_id == digest_id)
+    return [(row[0], row[1]) for row in db.session.execute(query.order_by(Delivery.id))]
+
+
+def send_test(digest_id: int, to: Sequence[Address], code: str) -> list[tuple[Address, str]]:
+    """One marked copy to each address, outside the ledger; the server's reply for each."""
+    digest = compose.find(digest_id)
+    rendered = editions.render_edition(digest, code, test=True)
+    sender = parseaddr(settings().sender)[1]
+    session = SmtpSession(current_app.extensions["mail"], settings())
+    replies = []
+    try:
+        for address in to:
+            copy = editions.copy_for(rendered, editions.sample(digest, rendered, address.email))
+            replies.append((address, session.deliver(sender, address.email, copy).reply))
+    finally:
+        session.close()
+    return replies

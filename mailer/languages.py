@@ -1,0 +1,79 @@
+"""The languages of pages and letters: a language is offered when it is configured and has a catalogue."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from babel import Locale, UnknownLocaleError
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+from flask_babel import Babel, Domain, get_locale
+
+SOURCE = "en"  # the language that the texts in templates and code are written in
+CATALOGUES = Path(__file__).parent / "translations"
+
+
+@dataclass(frozen=True)
+class Language:
+    code: str
+    name: str  # in the language itself
+    direction: str  # ltr or rtl
+
+
+@cache
+def language(code: str) -> Language:
+    locale = Locale.parse(code)
+    name = locale.get_display_name(locale) or code
+    return Language(code, name[0].upper() + name[1:], locale.text_direction)
+
+
+def name_in(code: str, reader: str) -> str:
+    """A language's name in the reader's own: `français` to a French reader, `French` to an English one."""
+    return Locale.parse(code).get_display_name(reader) or code
+
+
+def catalogue(code: str) -> Path:
+    return CATALOGUES / code / "LC_MESSAGES" / "messages.po"
+
+
+def exists(code: str) -> bool:
+    """Whether `code` is a language that dates and numbers can be written in."""
+    try:
+        Locale.parse(code)
+    except (UnknownLocaleError, ValueError):
+        return False
+    return True
+
+
+def offered(configured: Sequence[str]) -> tuple[str, ...]:
+    """Those of the configured languages that pages and letters exist in, in the same order."""
+    return tuple(code for code in configured if code == SOURCE or (exists(code) and catalogue(code).exists()))
+
+
+@cache
+def translations(code: str) -> NullTranslations:
+    """A language's catalogue, compiled in memory: a translator's file works without a build step."""
+    if code == SOURCE or not catalogue(code).exists():
+        return NullTranslations()
+    compiled = io.BytesIO()
+    with catalogue(code).open("rb") as file:
+        write_mo(compiled, read_po(file, locale=code))
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+class Catalogues(Domain):  # type: ignore[misc]  # Flask-Babel has no types
+    """Flask-Babel's messages, read from our .po files."""
+
+    def get_translations(self) -> NullTranslations:
+        return translations(str(get_locale() or SOURCE))
+
+
+class Languages(Babel):  # type: ignore[misc]
+    @property
+    def domain_instance(self) -> Any:
+        return Catalogues()

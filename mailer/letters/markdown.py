@@ -1,0 +1,117 @@
+"""Announcement Markdown as mail wants it: clean HTML, and plain text that reads as if written by hand.
+
+HTML in the source is shown as text, never run; the output is sanitised all the same.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+SCHEMES = {"https", "http", "mailto"}
+TAGS = {
+    *("p", "br", "hr", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code"),
+    *("em", "strong", "a", "img"),
+}
+ATTRIBUTES = {"*": {"lang", "dir"}, "a": {"href", "title"}, "img": {"src", "alt"}, "ol": {"start"}}
+
+
+@cache
+def parser() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False})
+
+
+def to_html(source: str) -> str:
+    """Sanitised HTML; headings start at h3, below the letter's title and the announcement's."""
+    tokens = parser().parse(source)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1]) + 2, 6)}"
+    html = parser().renderer.render(tokens, parser().options, {})
+    return nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None)
+
+
+def addresses(source: str) -> list[str]:
+    """Every address that a link or an image of the source points to, in order."""
+    return [str(address) for token in walk(parser().parse(source)) if (address := target(token))]
+
+
+def to_text(source: str) -> str:
+    """Plain text: paragraphs unwrapped, each link's address on a line of its own below its block."""
+    lines: list[str] = []
+    indents: list[str] = []
+    tight = False  # in a list whose items stand without empty lines between them
+    for token in parser().parse(source):
+        tight = token.hidden if token.type == "paragraph_open" else tight and token.type not in LOOSE
+        if token.type in OPENING:
+            indents.append(marker(token))
+        elif token.type in CLOSING:
+            indents.pop()
+        elif token.type == "hr":
+            lines += ["* * *", ""]
+        elif token.type in ("inline", "fence", "code_block"):
+            words = inline_text(token.children) if token.children else token.content.rstrip()
+            lines += [*indented(words, indents), *([] if tight else [""])]
+        elif token.type in ("bullet_list_close", "ordered_list_close") and not indents:
+            lines.append("")
+    return "\n".join(lines).strip()
+
+
+def first_paragraph(source: str) -> str:
+    """The first paragraph as one line of text without its links' addresses; empty if there is none."""
+    tokens = parser().parse(source)
+    for opening, inline in pairwise(tokens):
+        if opening.type == "paragraph_open":
+            return one_line(plain(inline.children or []))
+    return ""
+
+
+def one_line(text: str) -> str:
+    """Runs of blanks as one; a no-break space, which French wants before a colon, stays."""
+    return re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
+
+
+OPENING = {"blockquote_open", "list_item_open"}
+LOOSE = {"heading_open", "fence", "code_block", "hr"}
+CLOSING = {"blockquote_close", "list_item_close"}
+
+
+def marker(token: Token) -> str:
+    if token.type == "blockquote_open":
+        return "> "
+    return f"{token.info}{token.markup} " if token.info else "- "
+
+
+def indented(words: str, indents: list[str]) -> list[str]:
+    """The lines of a block behind its marks: `> ` on every line, `- ` on an item's first only."""
+    first = "".join(indents)
+    for depth, mark in enumerate(indents):  # an item's mark is spent by its first line
+        if mark != "> ":
+            indents[depth] = " " * len(mark)
+    rest = "".join(indents)
+    head, *tail = words.split("\n")
+    return [first + head, *(rest + line for line in tail)]
+
+
+def inline_text(children: Sequence[Token]) -> str:
+    text = plain(children)
+    shown = [address for token in children if (address := target(token)) and address not in text]
+    return "\n".join([text, *dict.fromkeys(shown)])
+
+
+def plain(children: Sequence[Token]) -> str:
+    breaks = {"softbreak": " ", "hardbreak": "\n"}
+    return "".join(breaks.get(token.type, token.content) for token in children)
+
+
+def target(token: Token) -> str | None:
+    address = token.attrGet("href") or token.attrGet("src")
+    return str(address) if address else None
+
+
+def walk(tokens: Sequence[Token]) -> list[Token]:
+    return [each for token in tokens for each in (token, *walk(token.children or []))]

@@ -1,0 +1,58 @@
+"""From a letter's three templates to its words: subject, text and HTML in one language."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import css_inline
+from flask import render_template
+from flask_babel import force_locale
+
+from mailer.config import settings
+from mailer.errors import BadInput
+from mailer.languages import language
+from mailer.letters.markdown import one_line
+
+LARGEST_HTML = 100_000  # bytes; Gmail clips at about 102 kB and hides the footer with the unsubscribe link
+
+
+@dataclass(frozen=True)
+class Words:
+    subject: str
+    text: str
+    html: str
+
+
+def render(letter: str, code: str, **context: Any) -> Words:
+    """The letter `templates/letters/<letter>/` in the language `code`. Raises BadInput if it is too large."""
+    config = settings()
+    with force_locale(code):
+
+        def fill(name: str) -> str:
+            return render_template(f"letters/{letter}/{name}", language=language(code), config=config, **context)
+
+        subject = one_line(fill("subject.txt"))
+        text = tidy(fill("body.txt"))
+        html = inliner().inline(fill("body.html"))
+    if (size := len(html.encode())) > LARGEST_HTML:
+        raise BadInput(
+            f"the {letter} in {language(code).name} is {size // 1000} kB of HTML; mail providers cut it off "
+            f"at {LARGEST_HTML // 1000} kB: shorten it or split it in two"
+        )
+    return Words(subject, text, html)
+
+
+@cache
+def inliner() -> css_inline.CSSInliner:
+    """Our own stylesheet into style attributes; what can't be one (@media) stays in <style>."""
+    return css_inline.CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
+
+
+def tidy(text: str) -> str:
+    """Templates leave runs of empty lines and blanks at line ends: at most one empty line, no blanks
+    but that of `-- `, by which mail programs know where the footer begins (RFC 3676 4.3)."""
+    lines: list[str] = []
+    for line in (each if each == "-- " else each.rstrip() for each in text.strip().splitlines()):
+        if line or lines[-1]:
+            lines.append(line)
+    return "\n".join(lines) + "\n"

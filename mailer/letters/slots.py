@@ -1,0 +1,62 @@
+"""The few words of a letter that differ per person.
+
+In a template a slot is `{{ slot("unsubscribe") }}`: a mark of two private-use characters around its name, which
+survives escaping and CSS inlining. In an edition's bytes it is the name between two NULs, with `=` behind it where
+the value must be quoted-printable. Values are made at the moment of sending from what the ledger knows, so no usable
+token lies in the database, and the same row makes the same bytes again.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from hashlib import sha256
+
+from babel.dates import format_datetime as localised
+from markupsafe import Markup
+
+from mailer.links import CONFIRM_LIFETIME, Links
+
+OPEN, CLOSE = "\ue000", "\ue001"
+MARK = re.compile(f"{OPEN}([a-z_]+){CLOSE}")
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """What a slot's value can depend on: the row of the ledger and the edition it belongs to."""
+
+    email: str
+    uid: str
+    list_id: int
+    created_at: datetime
+    language: str
+    edition_sha256: str
+
+
+def slot(name: str) -> Markup:
+    """A slot's mark, for templates and links."""
+    if name not in MAKERS:
+        raise LookupError(f"there is no slot {name!r}")
+    return Markup(OPEN + name + CLOSE)  # noqa: S704 - two private-use characters around a name of ours
+
+
+def message_id(person: Recipient, _links: Links) -> str:
+    """Derived, not random: a copy that is sent again has the same id, and receivers can drop it."""
+    identity = f"{person.edition_sha256} {person.uid} {person.created_at.isoformat()}"
+    return sha256(identity.encode()).hexdigest()[:32]
+
+
+def moment(person: Recipient, at: datetime) -> str:
+    return localised(at, "d MMMM y, HH:mm", locale=person.language) + " UTC"
+
+
+MAKERS: dict[str, Callable[[Recipient, Links], str]] = {
+    "to": lambda person, _: person.email,
+    "date": lambda person, _: format_datetime(person.created_at),
+    "message_id": message_id,
+    "unsubscribe": lambda person, links: links.unsubscribe_token(person.uid, person.list_id),
+    "confirm": lambda person, links: links.confirm_token(person.uid, person.list_id, person.created_at),
+    "asked_at": lambda person, _: moment(person, person.created_at),
+    "expires_at": lambda person, _: moment(person, person.created_at + CONFIRM_LIFETIME),
+}

@@ -1,0 +1,361 @@
+"""The tables, with the state changes that are legal. Constraints live in the database, so no race can break them."""
+
+import datetime as dt
+import secrets
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from mailer.db import Base, UTCDateTime, now
+from mailer.errors import NotAllowed
+
+# A ledger grows past 2**31 rows on PostgreSQL; SQLite's integers are 64 bits wide anyway.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class SubscriptionState(StrEnum):
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    ENDED = "ended"
+
+
+class EndedReason(StrEnum):
+    UNSUBSCRIBED = "unsubscribed"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    ERASED = "erased"
+    EXPIRED = "expired"
+
+
+class Frequency(StrEnum):
+    IMMEDIATE = "immediate"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class ConsentKind(StrEnum):
+    ASKED = "asked"
+    CONFIRMED = "confirmed"
+    IMPORTED = "imported"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+class AnnouncementType(StrEnum):
+    NEWS = "news"
+    CALL = "call"
+    PUBLICATION = "publication"
+    EVENT = "event"
+
+
+class LetterKind(StrEnum):
+    DIGEST = "digest"
+    CONFIRMATION = "confirmation"
+    ALREADY_SUBSCRIBED = "already-subscribed"
+
+
+class DigestState(StrEnum):
+    DRAFT = "draft"
+    APPROVED = "approved"
+    SENDING = "sending"
+    PAUSED = "paused"
+    SENT = "sent"
+    CANCELLED = "cancelled"
+
+
+class DeliveryState(StrEnum):
+    QUEUED = "queued"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+    BLOCKED = "blocked"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+def stored(enum: type[StrEnum], name: str) -> Enum:
+    """A text column that holds only the words of `enum`, checked by the database."""
+    return Enum(
+        enum,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=20,
+        values_callable=lambda words: [word.value for word in words],
+    )
+
+
+def fresh_uid() -> str:
+    """A random public id: tokens carry it, so that the row numbers stay ours."""
+    return secrets.token_urlsafe(12)
+
+
+class MailingList(Base):
+    __tablename__ = "list"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(String(100), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+
+
+class Subscriber(Base):
+    __tablename__ = "subscriber"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uid: Mapped[str] = mapped_column(String(32), unique=True, default=fresh_uid)
+    email: Mapped[str | None] = mapped_column(String(255))
+    email_key: Mapped[str | None] = mapped_column(String(255), unique=True)
+    language: Mapped[str] = mapped_column(String(10))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    erased_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    subscriptions: Mapped[list["Subscription"]] = relationship(back_populates="subscriber")
+
+    __table_args__ = (
+        CheckConstraint("(email IS NULL) = (email_key IS NULL)", name="email_with_key"),
+        CheckConstraint("email IS NOT NULL OR erased_at IS NOT NULL", name="email_or_erased"),
+    )
+
+
+class Subscription(Base):
+    """A subscriber on a list. One row for ever: who comes back goes from ended to pending again,
+    and the history is in the consent events. So the link in the oldest letter still works."""
+
+    __tablename__ = "subscription"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey("list.id"))
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id"), index=True)
+    state: Mapped[SubscriptionState] = mapped_column(stored(SubscriptionState, "state"))
+    frequency: Mapped[Frequency] = mapped_column(stored(Frequency, "frequency"))
+    topics: Mapped[list[str]] = mapped_column(JSON, default=list)
+    requested_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_reason: Mapped[EndedReason | None] = mapped_column(stored(EndedReason, "ended_reason"))
+
+    mailing_list: Mapped[MailingList] = relationship()
+    subscriber: Mapped[Subscriber] = relationship(back_populates="subscriptions")
+    consent: Mapped[list["ConsentEvent"]] = relationship(order_by="ConsentEvent.id")
+
+    __table_args__ = (
+        UniqueConstraint("list_id", "subscriber_id"),
+        Index(None, "list_id", "state"),
+        CheckConstraint("state <> 'confirmed' OR confirmed_at IS NOT NULL", name="confirmed_at"),
+        CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL AND ended_reason IS NOT NULL)", name="ended_at"),
+    )
+
+    def ask(self, at: datetime) -> None:
+        """Begin again after an end. Asking twice keeps the first date: its links stay good."""
+        if self.state is SubscriptionState.ENDED:
+            self.state = SubscriptionState.PENDING
+            self.requested_at = at
+            self.confirmed_at = self.ended_at = self.ended_reason = None
+
+    def confirm(self, at: datetime) -> None:
+        if self.state is not SubscriptionState.PENDING:
+            raise NotAllowed(f"a subscription that is {self.state} can't be confirmed")
+        self.state = SubscriptionState.CONFIRMED
+        self.confirmed_at = at
+
+    def end(self, reason: EndedReason, at: datetime) -> None:
+        self.state = SubscriptionState.ENDED
+        self.ended_at = at
+        self.ended_reason = reason
+
+
+class ConsentEvent(Base):
+    """Append-only evidence: what was asked, when, from where, with which wording. Never changed."""
+
+    __tablename__ = "consent_event"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id"), index=True)
+    kind: Mapped[ConsentKind] = mapped_column(stored(ConsentKind, "kind"))
+    at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    source: Mapped[str] = mapped_column(String(500))
+    language: Mapped[str] = mapped_column(String(10))
+    wording: Mapped[str] = mapped_column(Text)
+    ip: Mapped[str | None] = mapped_column(String(45))
+    user_agent: Mapped[str | None] = mapped_column(String(200))
+
+
+class Announcement(Base):
+    __tablename__ = "announcement"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey("list.id"))
+    key: Mapped[str] = mapped_column(String(100))
+    type: Mapped[AnnouncementType] = mapped_column(stored(AnnouncementType, "type"))
+    date: Mapped[dt.date]
+    deadline: Mapped[dt.date | None]
+    topics: Mapped[list[str]] = mapped_column(JSON, default=list)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+
+    translations: Mapped[list["AnnouncementTranslation"]] = relationship(
+        order_by="AnnouncementTranslation.id", cascade="all, delete-orphan"
+    )
+
+    __table_args__ = (UniqueConstraint("list_id", "key"),)
+
+    def in_language(self, wanted: str) -> "AnnouncementTranslation | None":
+        return next((text for text in self.translations if text.language == wanted), None)
+
+
+class AnnouncementTranslation(Base):
+    __tablename__ = "announcement_translation"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    announcement_id: Mapped[int] = mapped_column(ForeignKey("announcement.id"))
+    language: Mapped[str] = mapped_column(String(10))
+    title: Mapped[str] = mapped_column(String(300))
+    summary: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    url: Mapped[str | None] = mapped_column(Text)
+    image: Mapped[str | None] = mapped_column(Text)
+    image_alt: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        UniqueConstraint("announcement_id", "language"),
+        CheckConstraint("title <> ''", name="title"),
+    )
+
+
+class DigestItem(Base):
+    __tablename__ = "digest_item"
+
+    digest_id: Mapped[int] = mapped_column(ForeignKey("digest.id"), primary_key=True)
+    announcement_id: Mapped[int] = mapped_column(ForeignKey("announcement.id"), primary_key=True, index=True)
+    position: Mapped[int]
+
+    announcement: Mapped[Announcement] = relationship()
+
+    __table_args__ = (UniqueConstraint("digest_id", "position"),)
+
+
+LEGAL_DIGEST_MOVES: dict[DigestState, frozenset[DigestState]] = {
+    DigestState.DRAFT: frozenset({DigestState.APPROVED, DigestState.CANCELLED}),
+    DigestState.APPROVED: frozenset({DigestState.SENDING, DigestState.CANCELLED}),
+    DigestState.SENDING: frozenset({DigestState.PAUSED, DigestState.SENT, DigestState.CANCELLED}),
+    DigestState.PAUSED: frozenset({DigestState.SENDING, DigestState.CANCELLED}),
+    DigestState.SENT: frozenset({DigestState.SENDING}),  # doubtful letters that are sent again
+    DigestState.CANCELLED: frozenset(),
+}
+
+
+class Digest(Base):
+    __tablename__ = "digest"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey("list.id"))
+    slug: Mapped[str] = mapped_column(String(120))
+    title: Mapped[str | None] = mapped_column(String(300))
+    intro: Mapped[str | None] = mapped_column(Text)
+    frequency: Mapped[Frequency | None] = mapped_column(stored(Frequency, "frequency"))
+    state: Mapped[DigestState] = mapped_column(stored(DigestState, "state"), default=DigestState.DRAFT)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    scheduled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    approved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    mailing_list: Mapped[MailingList] = relationship()
+    items: Mapped[list[DigestItem]] = relationship(order_by="DigestItem.position", cascade="all, delete-orphan")
+    editions: Mapped[list["Edition"]] = relationship(order_by="Edition.id", back_populates="digest")
+
+    __table_args__ = (UniqueConstraint("list_id", "slug"), Index(None, "state"))
+
+    def move(self, state: DigestState) -> None:
+        """Raises NotAllowed for a step that a digest in this state can't take."""
+        if state not in LEGAL_DIGEST_MOVES[self.state]:
+            raise NotAllowed(f"digest {self.id} is {self.state} and can't become {state}")
+        self.state = state
+
+    @property
+    def announcements(self) -> list[Announcement]:
+        return [item.announcement for item in self.items]
+
+
+class Edition(Base):
+    """A letter rendered once for everybody who gets the same words. `content` holds its bytes with the slots marked."""
+
+    __tablename__ = "edition"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey("list.id"))
+    letter: Mapped[LetterKind] = mapped_column(stored(LetterKind, "letter"))
+    language: Mapped[str] = mapped_column(String(10))
+    digest_id: Mapped[int | None] = mapped_column(ForeignKey("digest.id"))
+    subject: Mapped[str] = mapped_column(Text)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+
+    digest: Mapped[Digest | None] = relationship(back_populates="editions")
+
+    __table_args__ = (
+        UniqueConstraint("digest_id", "language"),
+        # One row for each wording of a letter that goes to one person at a time.
+        Index(
+            "uq_edition_letter",
+            "list_id",
+            "letter",
+            "language",
+            "sha256",
+            unique=True,
+            sqlite_where=text("digest_id IS NULL"),
+            postgresql_where=text("digest_id IS NULL"),
+        ),
+        CheckConstraint("(letter = 'digest') = (digest_id IS NOT NULL)", name="digest"),
+    )
+
+
+class Delivery(Base):
+    """One letter to one person: the row in the ledger that says what became of it."""
+
+    __tablename__ = "delivery"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), index=True)
+    digest_id: Mapped[int | None] = mapped_column(ForeignKey("digest.id"))
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id"), index=True)
+    state: Mapped[DeliveryState] = mapped_column(stored(DeliveryState, "state"), default=DeliveryState.QUEUED)
+    attempts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    next_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reply: Mapped[str | None] = mapped_column(Text)
+
+    edition: Mapped[Edition] = relationship()
+    subscriber: Mapped[Subscriber] = relationship()
+
+    __table_args__: Any = (
+        UniqueConstraint("digest_id", "subscriber_id"),
+        # The queue, and only the queue: settled rows leave it, however many there are.
+        Index(
+            "ix_delivery_queue",
+            "digest_id",
+            "state",
+            "id",
+            sqlite_where=text("state IN ('queued', 'deferred', 'sending')"),
+            postgresql_where=text("state IN ('queued', 'deferred', 'sending')"),
+        ),
+        CheckConstraint("attempts >= 0", name="attempts"),
+        CheckConstraint("(state = 'deferred') = (next_at IS NOT NULL)", name="next_at"),
+    )

@@ -1,0 +1,174 @@
+"""An existing list, taken over from a CSV file on the operator's stated basis.
+
+Sends nothing, revives nobody who left, and may be repeated.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer import addresses
+from mailer.addresses import Address
+from mailer.config import settings
+from mailer.db import now, transaction
+from mailer.errors import BadAddress, BadInput
+from mailer.lists import the_list
+from mailer.models import (
+    ConsentEvent,
+    ConsentKind,
+    Frequency,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+)
+
+COLUMNS = ("email", "language", "frequency", "topics", "consent_at", "consent_source")
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Row:
+    line: int
+    address: Address
+    language: str
+    frequency: Frequency
+    topics: tuple[str, ...]
+    consent_at: datetime
+    source: str
+
+
+@dataclass
+class Report:
+    """What became of a file's rows; `refused` says why for each line that could not be used."""
+
+    added: int = 0
+    known: int = 0
+    left: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+def import_file(path: Path, basis: str, *, dry_run: bool = False) -> Report:
+    """Confirm everybody in the file at once on the stated `basis`. Raises BadInput if the file itself can't be used."""
+    report = Report()
+    list_id = the_list().id
+    rows = read_rows(path, basis, report)
+    while batch := list(islice(rows, BATCH)):
+        with transaction() as session:
+            import_batch(session, list_id, batch, report)
+            if dry_run:
+                session.rollback()
+    return report
+
+
+def read_rows(path: Path, basis: str, report: Report) -> Iterator[Row]:
+    """The file's good rows; a line in the report for each of the others."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            check_columns(path, reader.fieldnames or ())
+            for fields in reader:
+                try:
+                    yield parse_row(reader.line_num, fields, basis)
+                except BadInput as error:
+                    report.refused.append(f"line {reader.line_num}: {error}")
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} is not UTF-8; save it as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise BadInput(f"{path} is not a CSV file: {error}") from None
+    except OSError as error:
+        raise BadInput(f"{path} can't be read: {error.strerror}") from None
+
+
+def check_columns(path: Path, names: Sequence[str]) -> None:
+    if "email" not in names:
+        raise BadInput(f"{path} has no column 'email' in its first line; columns are {', '.join(COLUMNS)}")
+    if unknown := [name for name in names if name not in COLUMNS]:
+        raise BadInput(f"{path} has an unknown column {unknown[0]!r}; columns are {', '.join(COLUMNS)}")
+
+
+def parse_row(line: int, fields: Mapping[str, str | None], basis: str) -> Row:
+    given = {name: (value or "").strip() for name, value in fields.items() if name in COLUMNS}
+    language = given.get("language") or settings().languages[0]
+    if language not in settings().languages:
+        raise BadInput(f"language {language!r} is not one of {', '.join(settings().languages)}")
+    frequency = given.get("frequency") or Frequency.WEEKLY
+    if frequency not in list(Frequency):
+        raise BadInput(f"frequency {frequency!r} is not one of {', '.join(Frequency)}")
+    try:
+        address = addresses.parse(given["email"])
+    except BadAddress as error:
+        raise BadInput(f"{given['email'][:80]!r} is not an address: {error}") from None
+    return Row(
+        line=line,
+        address=address,
+        language=language,
+        frequency=Frequency(frequency),
+        topics=tuple(given.get("topics", "").split()),
+        consent_at=parse_moment(given.get("consent_at", "")),
+        source=given.get("consent_source") or basis,
+    )
+
+
+def parse_moment(text: str) -> datetime:
+    if not text:
+        return now()
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"consent_at {text!r} is not a date like 2024-05-31") from None
+    return at.replace(tzinfo=at.tzinfo or UTC)
+
+
+def import_batch(session: Session, list_id: int, batch: Sequence[Row], report: Report) -> None:
+    """Add those who are new; who is pending, confirmed or left stays as they are."""
+    keys = [row.address.key for row in batch]
+    subscribers = {
+        person.email_key: person for person in session.scalars(select(Subscriber).where(Subscriber.email_key.in_(keys)))
+    }
+    ids = [person.id for person in subscribers.values()]
+    mine = select(Subscription).where(Subscription.list_id == list_id, Subscription.subscriber_id.in_(ids))
+    states = {each.subscriber_id: each.state for each in session.scalars(mine)}
+    for row in batch:
+        person = subscribers.get(row.address.key)
+        if person and person.id in states:
+            left = states[person.id] is SubscriptionState.ENDED
+            report.left += left
+            report.known += not left
+            continue
+        if person is None:
+            person = Subscriber(email=row.address.email, email_key=row.address.key, language=row.language)
+            session.add(person)
+            subscribers[row.address.key] = person
+        add_subscription(session, list_id, person, row)
+        states[person.id] = SubscriptionState.CONFIRMED
+        report.added += 1
+
+
+def add_subscription(session: Session, list_id: int, person: Subscriber, row: Row) -> None:
+    at = now()
+    subscription = Subscription(
+        list_id=list_id,
+        subscriber=person,
+        state=SubscriptionState.CONFIRMED,
+        frequency=row.frequency,
+        topics=list(row.topics),
+        requested_at=row.consent_at,
+        confirmed_at=at,
+    )
+    subscription.consent.append(
+        ConsentEvent(
+            kind=ConsentKind.IMPORTED,
+            at=row.consent_at,
+            source=row.source[:500],
+            language=row.language,
+            wording="",
+        )
+    )
+    session.add(subscription)
+    session.flush()

@@ -1,0 +1,73 @@
+"""The sign-up form. Only the address is needed; what is sent beside it must still make sense."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask_babel import get_locale, gettext, lazy_gettext
+from werkzeug.datastructures import MultiDict
+from wtforms import EmailField, Field, Form, SelectMultipleField, StringField, ValidationError
+
+from mailer import addresses
+from mailer.addresses import Address
+from mailer.config import settings
+from mailer.errors import BadAddress
+from mailer.languages import offered
+from mailer.models import Frequency
+from mailer.subscriptions.verbs import SignUp
+
+FREQUENCIES = {
+    Frequency.IMMEDIATE: lazy_gettext("As soon as there is news"),
+    Frequency.WEEKLY: lazy_gettext("Every week"),
+    Frequency.MONTHLY: lazy_gettext("Every month"),
+}
+MOST_TOPICS = 50
+
+
+class SignUpForm(Form):
+    email = EmailField(lazy_gettext("Your e-mail address"))
+    language = StringField(lazy_gettext("Language of the mails"))
+    frequency = StringField(lazy_gettext("How often"))
+    topics = SelectMultipleField(choices=[], validate_choice=False)
+
+    frequencies = FREQUENCIES
+
+    address: Address
+
+    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
+        super().__init__(
+            MultiDict(given) if given else None, language=str(get_locale()), frequency=Frequency.WEEKLY.value
+        )
+
+    def validate_email(self, field: Field) -> None:
+        if not (field.data or "").strip():
+            raise ValidationError(gettext("Enter your e-mail address."))
+        try:
+            self.address = addresses.parse(field.data)
+        except BadAddress:
+            raise ValidationError(
+                gettext("This is not an address that mail can be sent to. It should look like name@example.org.")
+            ) from None
+
+    def validate_language(self, field: Field) -> None:
+        field.data = field.data or str(get_locale())
+        if field.data not in offered(settings().languages):
+            raise ValidationError(gettext("Choose one of the languages in the list."))
+
+    def validate_frequency(self, field: Field) -> None:
+        field.data = field.data or Frequency.WEEKLY.value
+        if field.data not in list(Frequency):
+            raise ValidationError(gettext("Choose how often you want mail."))
+
+    def validate_topics(self, field: Field) -> None:
+        names = field.data or []
+        if len(names) > MOST_TOPICS or not all(re.fullmatch(r"[a-z0-9-]{1,100}", name) for name in names):
+            raise ValidationError(gettext("Choose topics from the list."))
+
+    def sign_up(self) -> SignUp:
+        """What a valid form asks for."""
+        language, frequency = str(self.language.data), Frequency(str(self.frequency.data))
+        return SignUp(self.address, language, frequency, tuple(self.topics.data or ()))
+
+    def first_error(self) -> str:
+        return next(str(field.errors[0]) for field in self if field.errors)

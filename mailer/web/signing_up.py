@@ -1,0 +1,49 @@
+"""The form, its answer and the confirmation. The answer is the same for every address that is well formed."""
+
+from flask import Blueprint, render_template, request
+
+from mailer.links import links
+from mailer.subscriptions import consent, verbs
+from mailer.subscriptions.verbs import Confirmation
+from mailer.web.forms import SignUpForm
+
+site = Blueprint("signing_up", __name__)
+
+
+@site.get("/")
+def form() -> str:
+    return render_template("pages/form.html", form=SignUpForm(), wording=consent.wording())
+
+
+@site.post("/subscribe")
+def subscribe() -> tuple[str, int]:
+    given = SignUpForm(request.form)
+    if not given.validate():
+        return render_template("pages/form.html", form=given, wording=consent.wording()), 400
+    verbs.sign_up(given.sign_up(), evidence(links().page("/subscribe")))
+    return render_template("pages/check_your_mail.html"), 200
+
+
+@site.get("/confirm/<token>")
+def confirmation(token: str) -> tuple[str, int]:
+    """Shows one button: mail scanners follow links, so opening this page must not confirm."""
+    return page_for(verbs.read_confirmation(token))
+
+
+@site.post("/confirm/<token>")
+def confirm(token: str) -> tuple[str, int]:
+    return page_for(verbs.confirm(token, evidence(links().page("/confirm/"))))
+
+
+def page_for(state: Confirmation) -> tuple[str, int]:
+    pages = {
+        Confirmation.OPEN: ("pages/confirm.html", 200),
+        Confirmation.DONE: ("pages/confirmed.html", 200),
+        Confirmation.EXPIRED: ("pages/expired.html", 410),
+    }
+    template, status = pages[state]
+    return render_template(template), status
+
+
+def evidence(page: str) -> consent.Evidence:
+    return consent.shown(page, ip=request.remote_addr, user_agent=request.user_agent.string)

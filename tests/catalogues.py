@@ -1,0 +1,45 @@
+"""`make translations`: collect the texts of pages, letters and code into every catalogue; what is new waits for a translator."""
+
+from pathlib import Path
+
+from babel.messages import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po, write_po
+
+from mailer.languages import CATALOGUES
+
+ROOT = Path(__file__).parent.parent
+METHODS = [("mailer/**.py", "python"), ("templates/**.html", "jinja2"), ("templates/**.txt", "jinja2")]
+KEYWORDS = {"_": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2)}
+
+
+def texts() -> Catalog:
+    """Every text that a reader can meet, from the sources as they are now."""
+    catalogue = Catalog(project="mailer")
+    options = {"**": {"silent": "false", "encoding": "utf-8"}}
+    found = extract_from_dir(ROOT, METHODS, options_map=options, keywords=KEYWORDS)
+    for _file, _line, message, _comments, context in found:
+        catalogue.add(message, context=context)
+    return catalogue
+
+
+def every() -> dict[str, Path]:
+    return {path.parts[-3]: path for path in sorted(CATALOGUES.glob("*/LC_MESSAGES/messages.po"))}
+
+
+def read(code: str) -> Catalog:
+    with every()[code].open("rb") as file:
+        return read_po(file, locale=code)
+
+
+def update() -> None:
+    for code, path in every().items():
+        catalogue = read(code)
+        catalogue.update(texts(), no_fuzzy_matching=True)
+        catalogue.obsolete.clear()
+        with path.open("wb") as file:
+            write_po(file, catalogue, sort_output=True, no_location=True, omit_header=False, width=120)
+
+
+if __name__ == "__main__":
+    update()
