@@ -13,9 +13,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mailer import web
 from mailer.config import Config
-from mailer.db import db, explain, migrate
+from mailer.db import db, engine_options, explain, migrate
 from mailer.errors import ConfigError, MailerError
-from mailer.languages import Languages, offered
+from mailer.languages import Languages, day, offered
 from mailer.letters.slots import slot
 from mailer.links import Links
 
@@ -37,6 +37,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["slot"] = slot
+    app.jinja_env.filters["day"] = day
     app.config.update(flask_settings(config))
     app.extensions["mailer.config"] = config
     app.extensions["mailer.links"] = Links(config.base_url, config.secret_key)
@@ -45,7 +46,7 @@ def create_app(config: Config | None = None) -> Flask:
     Languages(app, locale_selector=choose_language, default_timezone=config.timezone)
     web.register(app)
     app.register_error_handler(MailerError, show_error)
-    app.register_error_handler(exc.OperationalError, show_database_error)
+    app.register_error_handler(exc.SQLAlchemyError, show_database_error)
     app.register_error_handler(HTTPException, show_http_error)
     if config.trusted_proxies:
         hops = config.trusted_proxies
@@ -57,6 +58,7 @@ def flask_settings(config: Config) -> dict[str, object]:
     return {
         "SECRET_KEY": config.secret_key[0],
         "SQLALCHEMY_DATABASE_URI": config.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": engine_options(config.database_url),
         "MAX_CONTENT_LENGTH": LARGEST_REQUEST,
         "MAX_FORM_MEMORY_SIZE": LARGEST_REQUEST,
         "TRUSTED_HOSTS": [urlsplit(config.base_url).hostname or "", "127.0.0.1", "localhost", "[::1]"],
@@ -97,13 +99,17 @@ def choose_language() -> str:
 
 def show_error(error: MailerError) -> tuple[str, int, dict[str, str]]:
     """A page that says in the reader's language what can be done; details stay in the log."""
-    current_app.logger.warning("%s", error) if error.status >= 500 else None
+    if error.status >= 500:
+        current_app.logger.warning("%s", error)
     headers = {"Retry-After": "30"} if error.status == 503 else {}
     return render_template("pages/error.html", status=error.status), error.status, headers
 
 
-def show_database_error(error: exc.OperationalError) -> tuple[str, int, dict[str, str]]:
-    return show_error(explain(error))
+def show_database_error(error: exc.SQLAlchemyError) -> tuple[str, int, dict[str, str]]:
+    known = explain(error)
+    if known is None:
+        raise error
+    return show_error(known)
 
 
 def show_http_error(error: HTTPException) -> Response | tuple[str, int, dict[str, str]]:

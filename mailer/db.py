@@ -54,6 +54,14 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC) if value else value
 
 
+def engine_options(database_url: str) -> dict[str, Any]:
+    """PostgreSQL connections outlive a restart of the server and never wait for ever for a lock."""
+    if not database_url.startswith("postgresql"):
+        return {}
+    options = f"-c lock_timeout={BUSY_SECONDS}s"
+    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": BUSY_SECONDS, "options": options}}
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 
@@ -94,11 +102,11 @@ def transaction() -> Iterator[Session]:
         session.connection(execution_options={"writes": True})
         yield session
         session.commit()
-    except (exc.OperationalError, exc.InterfaceError) as error:
+    except BaseException as error:
         session.rollback()
-        raise explain(error) from error
-    except BaseException:
-        session.rollback()
+        known = explain(error) if isinstance(error, Exception) else None
+        if known:
+            raise known from error
         raise
 
 
@@ -109,20 +117,35 @@ def insert_new(session: Session, model: type[Base], **values: Any) -> bool:
     return bool(session.connection().execute(statement).rowcount)
 
 
-def explain(error: exc.DBAPIError | exc.TimeoutError) -> DatabaseError:
-    """What a database error means to the person who meets it, in one line."""
-    said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    advice = {
-        "locked": "another process holds it; try again in a moment",
-        "full": "free some space and try again: nothing that was accepted is lost",
-        "disk i/o": "check the disk; nothing that was accepted is lost",
-        "no such table": "run 'mailer init' to create or upgrade it",
-        "does not exist": "create it, then run 'mailer init'",
-        "unable to open": "check that the folder exists and may be written to",
-        "readonly": "check who may write to it",
-        "no space left": "free some space and try again: nothing that was accepted is lost",
-    }
-    hint = next((words for mark, words in advice.items() if mark in said.lower()), "is it running?")
+# What a database says when it can't be used, and what a person can do about it. The first that fits counts.
+ADVICE = {
+    "locked": "another process holds it; try again in a moment",
+    "lock timeout": "another process holds it; try again in a moment",
+    "full": "free some space and try again; nothing that was accepted is lost",
+    "no space left": "free some space and try again; nothing that was accepted is lost",
+    "disk i/o": "check the disk and its free space; nothing that was accepted is lost",
+    "no such table": "run 'mailer init' to create or upgrade it",
+    "no such column": "run 'mailer init' to upgrade it",
+    "relation": "run 'mailer init' to create or upgrade it",
+    "column": "run 'mailer init' to upgrade it",
+    "does not exist": "create it, then run 'mailer init'",
+    "unable to open": "check that the folder exists and may be written to",
+    "not a database": "check DATABASE_URL",
+    "readonly": "check who may write to it",
+    "authentication": "check DATABASE_URL",
+}
+
+
+def explain(error: Exception) -> DatabaseError | None:
+    """What a database's error means to the person who meets it, in one line; None if it is a bug of ours."""
+    if not isinstance(error, exc.DBAPIError | exc.TimeoutError):
+        return None
+    original = getattr(error, "orig", None) or error
+    unusable = isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError)
+    if not unusable and type(original).__name__ not in ("DatabaseError", "UndefinedTable", "UndefinedColumn"):
+        return None
+    said = str(original).strip().splitlines()[0]
+    hint = next((words for mark, words in ADVICE.items() if mark in said.lower()), "is it running?")
     return DatabaseError(f"the database can't be used ({said}): {hint}")
 
 

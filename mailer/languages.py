@@ -1,5 +1,6 @@
 """The languages of pages and letters: a language is offered when it is configured and has a catalogue."""
 
+import datetime as dt
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask_babel import Babel, Domain, get_locale
+from flask_babel import Babel, Domain, get_locale, get_timezone
 
 SOURCE = "en"  # the language that the texts in templates and code are written in
+REGIONS = {"en": "en_001"}  # English of the world, not of the United States: 31 January 2026
 CATALOGUES = Path(__file__).parent / "translations"
 
 
@@ -34,6 +37,16 @@ def language(code: str) -> Language:
 def name_in(code: str, reader: str) -> str:
     """A language's name in the reader's own: `français` to a French reader, `French` to an English one."""
     return Locale.parse(code).get_display_name(reader) or code
+
+
+def day(value: dt.date) -> str:
+    """A date as readers of the language in force write it; a moment is dated in the list's time zone."""
+    local = value.astimezone(get_timezone()) if isinstance(value, dt.datetime) else value
+    return day_in(local, str(get_locale() or SOURCE))
+
+
+def day_in(value: dt.date, code: str) -> str:
+    return format_date(value, "long", locale=REGIONS.get(code, code))
 
 
 def catalogue(code: str) -> Path:

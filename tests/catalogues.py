@@ -1,4 +1,4 @@
-"""`make translations`: collect the texts of pages, letters and code into every catalogue; what is new waits for a translator."""
+"""`make translations`: collect every text of pages, letters and code into the catalogues, for translators."""
 
 from pathlib import Path
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from flask.testing import FlaskClient
 from waitress.server import create_server
+from werkzeug.test import TestResponse
 
 from mailer.app import create_app
 from mailer.cli import main
@@ -45,6 +46,13 @@ La **Conversation** s’est achevée jeudi.
 """
 
 
+class Client(FlaskClient):
+    """Reads every answer to its end, so that files are closed."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        return super().open(*args, **{"buffered": True, **kwargs})
+
+
 class Installation:
     def __init__(self, folder: Path, database_url: str, mail_server: SmtpServer) -> None:
         self.folder, self.mail_server = folder, mail_server
@@ -70,7 +78,7 @@ class Installation:
 
     @property
     def site(self) -> FlaskClient:
-        return self.app.test_client(use_cookies=False)
+        return Client(self.app, use_cookies=False)
 
     def close(self) -> None:
         if "app" in self.__dict__:

@@ -67,15 +67,13 @@ def database_error(error: Exception) -> MailerError | None:
     """Ours for SQLAlchemy's, which is loaded only when a command has loaded it."""
     if "sqlalchemy" not in sys.modules:
         return None
-    from sqlalchemy import exc
-
     from mailer.db import explain
 
-    return explain(error) if isinstance(error, exc.OperationalError | exc.InterfaceError) else None
+    return explain(error)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.version_option(__version__, message="mailer %(version)s")
 def main() -> None:
     """A mailing-list manager for announcement lists.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
+from flask import Flask
 
 from mailer import addresses
 from mailer.addresses import Address
@@ -28,14 +29,22 @@ def with_app(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        with create_app().app_context():
-            try:
-                return command(*args, **kwargs)
-            finally:
-                db.session.remove()
-                db.engine.dispose()
+        with application():
+            return command(*args, **kwargs)
 
     return run
+
+
+@contextmanager
+def application() -> Iterator[Flask]:
+    """The application that the settings describe; its connections to the database are closed at the end."""
+    app = create_app()
+    with app.app_context():
+        try:
+            yield app
+        finally:
+            db.session.remove()
+            db.engine.dispose()
 
 
 def say(line: str = "") -> None:

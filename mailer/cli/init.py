@@ -6,9 +6,8 @@ from pathlib import Path
 import click
 from flask_migrate import upgrade
 
-from mailer.app import create_app
-from mailer.cli.common import say
-from mailer.config import FILE, Config, example, fresh_secret, settings
+from mailer.cli.common import application, say
+from mailer.config import FILE, example, fresh_secret, settings
 from mailer.lists import make_list
 
 
@@ -24,7 +23,7 @@ def command() -> None:
     path = Path(os.environ.get("MAILER_CONFIG", FILE))
     if write_settings(path):
         say(f"wrote {path} with a fresh SECRET_KEY: read through it, above all BASE_URL and MAIL_…")
-    with create_app(Config.load()).app_context():
+    with application():
         upgrade()
         say("the database is up to date")
         if make_list():

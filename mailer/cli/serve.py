@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,7 @@ import click
 from flask import Flask
 from waitress.server import create_server
 
-from mailer.app import create_app
-from mailer.cli.common import say
+from mailer.cli.common import application, say
 from mailer.config import settings
 from mailer.delivery.outbox import Sender
 from mailer.due import keep_going
@@ -31,22 +31,18 @@ def command(host: str, port: int, *, no_sender: bool) -> None:
     Example, behind a proxy that speaks TLS:  mailer serve --port 8000
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    app = create_app()
-    with app.app_context():
+    with application() as app:
         the_list()  # a database that isn't ready is said now, not to the first visitor
-        base_url = settings().base_url
-    with serving(app, host, port, sender=not no_sender) as server:
-        say(f"serving on http://{host}:{server.effective_port} (public address: {base_url}); stop with Ctrl-C")
-        run(server)
+        with serving(app, host, port, sender=not no_sender) as server:
+            address = f"http://{host}:{server.effective_port}"
+            say(f"serving on {address} (public address: {settings().base_url}); stop with Ctrl-C")
+            run(server)
 
 
 @contextmanager
 def serving(app: Flask, host: str, port: int, *, sender: bool) -> Iterator[Any]:
     """A server that is listening, and a sender at work beside it. Raises MailerError if the port is taken."""
-    try:
-        server = create_server(app, host=host, port=port, ident="", threads=8)
-    except OSError as error:
-        raise MailerError(f"can't listen on {host}:{port} ({error.strerror}); choose another --port") from None
+    server = create_server(app, sockets=[listen(host, port)], ident="", threads=8)
     thread = Sender(lambda stop: in_app(app, stop))
     if sender:
         thread.start()
@@ -55,6 +51,14 @@ def serving(app: Flask, host: str, port: int, *, sender: bool) -> Iterator[Any]:
     finally:
         thread.stop()
         server.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=256)
+    except OSError as error:
+        raise MailerError(f"can't listen on {host}:{port} ({error.strerror}); choose another --port") from None
 
 
 def in_app(app: Flask, stop: threading.Event) -> None:

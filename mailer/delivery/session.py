@@ -210,7 +210,8 @@ def smtp_trouble(where: str, phase: Phase, error: Exception) -> MailServerError:
         kind = ServerTrouble if judge(phase, reply) is Verdict.BACK_OFF else ServerRefuses
         return kind(f"{where} answers {reply} ({phase.upper()})")
     if isinstance(error, smtplib.SMTPServerDisconnected):
-        return ServerTrouble(f"{where} hung up at once")
+        late = isinstance(error.__context__, TimeoutError)
+        return ServerTrouble(f"{where} {'does not answer in time' if late else 'hung up at once'}")
     return ServerRefuses(f"{where} can't be used: {error}")
 
 

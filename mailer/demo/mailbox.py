@@ -29,6 +29,10 @@ def mailbox(catcher: Catcher) -> Blueprint:
             raise NotFound(f"there is no mail {number}")
         return found
 
+    @site.app_context_processor
+    def way_to_it() -> dict[str, str]:
+        return {"demo_mailbox": "/demo/mailbox"}  # letters are rendered outside requests
+
     @site.get("/mailbox")
     def index() -> str:
         return render_template("pages/demo/mailbox.html", mails=catcher.mails[::-1])

@@ -85,7 +85,7 @@ class FrontMatter:
             line = (error.problem_mark.line if error.problem_mark else 0) + 2
             raise BadAnnouncement(f"{self.name}:{line}: {error.problem}; quote a text that holds a colon") from None
         except (yaml.YAMLError, ValueError) as error:  # ValueError: a date like 2023-13-45
-            raise BadAnnouncement(f"{self.name}:{self.line_of('date')}: {error}") from None
+            raise self.wrong("date", f"{error}; write a date like 2026-01-31") from None
         if not isinstance(fields, dict):
             raise BadAnnouncement(f"{self.name}:2: the front matter is not 'name: value' lines")
         for field in fields:

@@ -13,9 +13,9 @@ from datetime import datetime
 from email.utils import format_datetime
 from hashlib import sha256
 
-from babel.dates import format_datetime as localised
 from markupsafe import Markup
 
+from mailer.languages import day_in
 from mailer.links import CONFIRM_LIFETIME, Links
 
 OPEN, CLOSE = "\ue000", "\ue001"
@@ -48,7 +48,7 @@ def message_id(person: Recipient, _links: Links) -> str:
 
 
 def moment(person: Recipient, at: datetime) -> str:
-    return localised(at, "d MMMM y, HH:mm", locale=person.language) + " UTC"
+    return f"{day_in(at, person.language)}, {at:%H:%M} UTC"
 
 
 MAKERS: dict[str, Callable[[Recipient, Links], str]] = {

@@ -1,0 +1,144 @@
+"""Real processes: the site with its sender, a sender that is killed, a disk that is full."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from ..installation import Installation, link_in
+from ..servers.ports import free_port
+from ..servers.smtp import STALL
+
+
+def start(here: Installation, *arguments: str, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mailer", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=here.folder, **{**pipes, **options})  # type: ignore[call-overload,no-any-return]
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def served(here: Installation) -> Iterator[tuple[Installation, str]]:
+    """`mailer serve` on a free port; it must end cleanly on SIGTERM."""
+    port = free_port()
+    process = start(here, "serve", "--port", str(port), env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    assert process.stdout
+    assert f"http://127.0.0.1:{port}" in process.stdout.readline()
+    yield here, f"http://127.0.0.1:{port}"
+    process.send_signal(signal.SIGTERM)
+    code, _, said = finish(process)
+    assert (code, "Traceback" in said) == (0, False), said
+
+
+def post(url: str, **fields: str) -> int:
+    with urllib.request.urlopen(url, urllib.parse.urlencode(fields).encode(), timeout=30) as answer:
+        return int(answer.status)
+
+
+def test_the_site_sends_its_letters_by_itself(served: tuple[Installation, str]) -> None:
+    here, url = served
+    assert post(f"{url}/subscribe", email="ada@example.org") == 200
+    mail = here.mail_server.wait_for(1, seconds=5)[0]
+    assert post(url + link_in(mail, "confirm")) == 200
+    assert here.json("stats")["confirmed"] == 1
+
+
+def test_the_site_answers_while_the_mail_server_is_silent(served: tuple[Installation, str]) -> None:
+    here, url = served
+    here.mail_server.answer("CONNECT", "", STALL)
+    begun = time.monotonic()
+    for name in ("ada", "benoit", "chen"):
+        assert post(f"{url}/subscribe", email=f"{name}@example.org") == 200
+    assert time.monotonic() - begun < 2, "no request waits for the mail server"
+    here.mail_server.rules.clear()
+    here.mail_server.wait_for(3, seconds=30)
+
+
+def test_a_port_that_is_taken_is_said(served: tuple[Installation, str]) -> None:
+    here, url = served
+    assert "choose another --port" in here.error("serve", "--port", url.rsplit(":", 1)[1])
+
+
+def test_a_killed_sender_loses_nobody_and_doubles_nobody(here: Installation) -> None:
+    here.imported(200)
+    here.configure(SEND_RATE=100)
+    digest = here.draft()
+    process = start(here, "digest", "send", str(digest), "--yes")
+    here.mail_server.wait_for(60)
+    process.kill()
+    finish(process)
+    here.configure(SEND_RATE=0)
+    code, out, said = finish(start(here, "digest", "send", str(digest)))
+    assert code == 0, out + said
+    account = here.status(digest)
+    assert account["accepted"] + account["unknown"] == 200
+    received = [mail.to for mail in here.mail_server.mails]
+    assert len(received) == len(set(received)), "nobody has two copies"
+    missing = {f"person{number}@example.org" for number in range(200)} - set(received)
+    unknown = {row["email"] for row in here.json("digest", "report", digest) if row["state"] == "unknown"}
+    assert missing <= unknown, "who has none is named"
+
+
+def test_two_senders_at_once_send_once(here: Installation) -> None:
+    here.imported(60)
+    here.configure(SEND_RATE=12)
+    digest = here.draft()
+    first = start(here, "digest", "send", str(digest), "--yes")
+    here.mail_server.wait_for(5)
+    code, _, said = finish(start(here, "digest", "send", str(digest), "--yes"))
+    assert (code, "another process" in said) == (3, True), said
+    assert finish(first)[0] == 0
+    received = [mail.to for mail in here.mail_server.mails]
+    assert sorted(received) == sorted(f"person{number}@example.org" for number in range(60))
+
+
+def test_ctrl_c_ends_with_the_tally(here: Installation) -> None:
+    here.imported(100)
+    here.configure(SEND_RATE=30)
+    digest = here.draft()
+    process = start(here, "digest", "send", str(digest), "--yes")
+    here.mail_server.wait_for(5)
+    process.send_signal(signal.SIGTERM)
+    code, out, said = finish(process)
+    assert (code, "Traceback" in said) == (1, False), said
+    assert "100 enlisted" in out
+    assert f"mailer digest send {digest}" in said
+    assert here.status(digest)["unknown"] == 0
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_full_disk_takes_nothing_that_was_there(here: Installation) -> None:
+    here.imported(100)
+    rows = "".join(f"more{number}@example.org\n" for number in range(20_000))
+    here.write("more.csv", f"email\n{rows}")
+
+    def small_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+
+    process = start(here, "subscriber", "import", "more.csv", "--basis", "test", preexec_fn=small_disk)
+    code, _, said = finish(process)
+    assert (code, len(said.strip().splitlines())) == (1, 1), said
+    assert "nothing that was accepted is lost" in said
+    assert here.json("stats")["confirmed"] >= 100
+    here.run("subscriber", "import", "more.csv", "--basis", "test")
+    assert here.json("stats")["confirmed"] == 20_100
+
+
+def test_json_is_all_there_is_on_stdout(here: Installation) -> None:
+    here.imported(2)
+    digest = here.draft()
+    code, out, _ = finish(start(here, "digest", "send", str(digest), "--yes", "--json"))
+    assert code == 0
+    assert json.loads(out)["accepted"] == 2

@@ -1,0 +1,84 @@
+"""The wheel holds all it needs and works from any folder; the README says what is so."""
+
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mailer.cli import COMMANDS
+from mailer.config import SETTINGS
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_templates_migrations_translations_and_static_files(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for wanted in (
+        "mailer/templates/letters/digest/body.html",
+        "mailer/templates/pages/form.html",
+        "mailer/migrations/env.py",
+        "mailer/migrations/versions/0001_the_first_tables.py",
+        "mailer/translations/fr/LC_MESSAGES/messages.po",
+        "mailer/web/static/style.css",
+        "mailer/samples/conversation-8.md",
+    ):
+        assert wanted in names
+    assert not [name for name in names if name.startswith("tests/")]
+
+
+def test_the_wheel_works_in_an_empty_environment_from_any_folder(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    binaries = tmp_path / "venv" / "bin"
+    subprocess.run([binaries / "pip", "install", "--quiet", wheel], check=True, capture_output=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    story = subprocess.run(
+        [binaries / "mailer", "demo", "--once"], cwd=elsewhere, capture_output=True, text=True, check=False
+    )
+    assert story.returncode == 0, story.stdout + story.stderr
+    assert "each that ought to, and nothing else" in story.stdout
+    assert list(elsewhere.iterdir()) == []
+
+
+def row(name: str) -> str:
+    default = SETTINGS[name].default
+    default = ",".join(default) if isinstance(default, tuple) else default
+    shown = str(default).lower() if isinstance(default, bool) else str(default)
+    return f"| `{name}` | {f'`{shown}`' if shown else ''} | {SETTINGS[name].metadata['about']} |"
+
+
+def test_the_readme_lists_every_setting_as_it_is_defined() -> None:
+    rows = re.findall(r"^\| `[A-Z_]+` \|.*", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == [row(name) for name in SETTINGS]
+
+
+def test_the_readme_names_only_commands_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    used = set(re.findall(r"^\s*(?:\$ )?mailer ([a-z-]+)", readme, re.MULTILINE))
+    assert used
+    assert used <= set(COMMANDS)
+
+
+def test_the_version_is_told_at_once() -> None:
+    told = subprocess.run([sys.executable, "-m", "mailer", "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"mailer \d+\.\d+\.\d+\n", told.stdout)
+    loaded = "import sys, mailer.cli; sys.exit('flask' in sys.modules or 'sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
+
+
+def test_no_test_module_lacks_a_package_marker() -> None:
+    folders = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []

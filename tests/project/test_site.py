@@ -1,0 +1,108 @@
+"""About all routes at once: none unexpected, none unprotected, none that writes on GET."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+
+from mailer.db import db
+
+from ..installation import Installation, leave_link, link_in
+
+EXPECTED = {
+    ("/", "GET"),
+    ("/subscribe", "POST"),
+    ("/confirm/<token>", "GET"),
+    ("/confirm/<token>", "POST"),
+    ("/unsubscribe/<token>", "GET"),
+    ("/unsubscribe/<token>", "POST"),
+    ("/archive", "GET"),
+    ("/archive/<slug>", "GET"),
+    ("/privacy", "GET"),
+    ("/healthz", "GET"),
+    ("/api/v1/subscriptions", "POST"),
+    ("/static/<path:filename>", "GET"),
+}
+
+
+def test_the_routes_are_the_expected_ones(here: Installation) -> None:
+    rules = here.app.url_map.iter_rules()
+    assert {
+        (rule.rule, method) for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    } == EXPECTED
+
+
+@pytest.fixture
+def pages(here: Installation) -> list[str]:
+    """An address of every page, with links that work."""
+    here.subscribed("ada@example.org")
+    here.run("digest", "send", here.draft(), "--yes")
+    mail = here.mail_server.mails[0]
+    here.sign_up("new@example.org")
+    here.run("run-due")
+    confirm = link_in(here.letters("new@example.org")[0], "confirm")
+    static = ["/static/style.css", "/static/icon.svg"]
+    archive = link_in(mail, "archive")
+    return ["/", confirm, leave_link(mail), "/archive", archive, "/privacy", "/healthz", *static, "/nowhere"]
+
+
+@pytest.mark.parametrize("code", ["en", "fr"])
+def test_every_page_has_the_security_headers_and_no_cookie(here: Installation, pages: list[str], code: str) -> None:
+    for page in pages:
+        answer = here.site.get(page.split("?")[0], query_string={"lang": code})
+        assert answer.status_code == (404 if page == "/nowhere" else 200), page
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert "Set-Cookie" not in answer.headers
+        if answer.mimetype == "text/html":
+            assert f'<html lang="{code}" dir="ltr">' in answer.text
+            assert "<script" not in answer.text
+            assert 'style="' not in answer.text
+
+
+def test_pages_with_a_token_are_not_kept_by_anybody(here: Installation, pages: list[str]) -> None:
+    for page in pages[:3]:
+        assert here.site.get(page).headers["Cache-Control"] == "no-store"
+
+
+def test_a_method_that_is_not_meant_is_refused(here: Installation, pages: list[str]) -> None:
+    for page in pages[:-1]:
+        assert here.site.put(page).status_code == 405, page
+        assert here.site.delete(page).status_code == 405, page
+
+
+@contextmanager
+def watched() -> Iterator[list[str]]:
+    """Statements that would change something."""
+    writes: list[str] = []
+
+    def see(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if not statement.lstrip().upper().startswith(("SELECT", "PRAGMA", "BEGIN", "SHOW")):
+            writes.append(statement)
+
+    sa.event.listen(db.engine, "before_cursor_execute", see)
+    yield writes
+    sa.event.remove(db.engine, "before_cursor_execute", see)
+
+
+def test_no_page_writes_when_it_is_read(here: Installation, pages: list[str]) -> None:
+    with here.app.app_context(), watched() as writes:
+        for page in pages:
+            here.site.get(page)
+            here.site.head(page)
+        assert writes == []
+
+
+def test_a_page_is_small(here: Installation, pages: list[str]) -> None:
+    sheet = len(here.site.get("/static/style.css").data)
+    assert max(len(here.site.get(page).data) for page in pages) + sheet < 20_000
+
+
+def test_too_large_a_form_is_refused(here: Installation) -> None:
+    assert here.site.post("/subscribe", data={"email": "a" * 200_000}).status_code == 413
+
+
+def test_health_is_told(here: Installation) -> None:
+    assert here.site.get("/healthz").get_json() == {"status": "ok", "list": "frontier-technologies"}
