@@ -83,6 +83,10 @@ def configure_database(app: Flask) -> None:
             "DATABASE_URL is not a database address like sqlite:///mailer.db or "
             f"postgresql+psycopg://user:password@host/name ({str(error).splitlines()[0]})"
         ) from None
+    except ValueError:  # its text holds a piece of the password
+        raise ConfigError(
+            "DATABASE_URL has a port that is no number; in a password, write @ as %40, : as %3A and / as %2F"
+        ) from None
     migrate.init_app(app, db, directory=str(folder("migrations")))
 
 

@@ -7,6 +7,7 @@ Each setting is documented where it is defined; `mailer config --example` and th
 import difflib
 import ipaddress
 import os
+import re
 import secrets
 import tomllib
 from collections.abc import Callable, Mapping
@@ -15,132 +16,21 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from flask import current_app
 
+from mailer import parsing
 from mailer.errors import ConfigError
+from mailer.parsing import SECRET_LENGTH
 
 PREFIX = "MAILER_"
 FILE = "mailer.toml"
-SECRET_LENGTH = 32
 # Read by the test suite and by this module, not settings of an installation.
 NOT_SETTINGS = ("MAILER_CONFIG", "MAILER_TEST_")
 
 
-def text(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError("is not a text")
-    if any(ord(character) < 32 or ord(character) == 127 for character in str(value)):
-        raise ValueError("holds a line break or another control character")
-    return str(value).strip()
-
-
-def required_text(value: Any) -> str:
-    if not text(value):
-        raise ValueError("is empty")
-    return text(value)
-
-
-def boolean(value: Any) -> bool:
-    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    try:
-        return words[str(value).strip().lower()]
-    except KeyError:
-        raise ValueError("is neither true nor false") from None
-
-
-def whole_number(lowest: int, highest: int) -> Callable[[Any], int]:
-    def parse(value: Any) -> int:
-        try:
-            number = int(text(value))
-        except ValueError:
-            raise ValueError("is not a whole number") from None
-        if not lowest <= number <= highest:
-            raise ValueError(f"is not between {lowest} and {highest}")
-        return number
-
-    return parse
-
-
-def seconds(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ValueError("is not a number of seconds") from None
-    if not 0 <= number <= 3600:
-        raise ValueError("is not between 0 and 3600 seconds")
-    return number
-
-
-def several(value: Any) -> tuple[str, ...]:
-    items = value if isinstance(value, list) else text(value).split(",")
-    names = tuple(text(item) for item in items)
-    if not all(names):
-        raise ValueError("has an empty part")
-    return names
-
-
-def languages(value: Any) -> tuple[str, ...]:
-    codes = several(value)
-    if bad := [code for code in codes if not (code.isascii() and code.isalpha() and len(code) in (2, 3))]:
-        raise ValueError(f"has {bad[0]!r}, which is not a language code like en or fr")
-    if len(set(codes)) != len(codes):
-        raise ValueError("names a language twice")
-    return tuple(code.lower() for code in codes)
-
-
-def secret_keys(value: Any) -> tuple[str, ...]:
-    keys = several(value)
-    if any(len(key) < SECRET_LENGTH for key in keys):
-        raise ValueError(f"is shorter than {SECRET_LENGTH} characters (a comma parts a new key from an old one)")
-    return keys
-
-
-def base_url(value: Any) -> str:
-    url = required_text(value).rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("is not an address like https://lists.example.org")
-    return url
-
-
-def slug(value: Any) -> str:
-    name = required_text(value)
-    if not name.replace("-", "").isalnum() or not name.isascii() or name != name.lower():
-        raise ValueError("may hold only a-z, 0-9 and hyphens")
-    return name
-
-
-def mailbox(value: Any) -> str:
-    """`Name <local@domain>` or `local@domain`; empty stands for "not given"."""
-    given = text(value)
-    address = parseaddr(given)[1]
-    if given and not (address.count("@") == 1 and address.isascii() and all(address.split("@"))):
-        raise ValueError("is not a sender like Frontier Technologies <news@example.org>")
-    return given
-
-
-def timezone(value: Any) -> str:
-    name = required_text(value)
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError, KeyError):
-        raise ValueError("is not a time zone like Europe/Zurich") from None
-    return name
-
-
-def choice(*words: str) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if text(value) not in words:
-            raise ValueError(f"is not one of {', '.join(words)}")
-        return text(value)
-
-    return parse
-
-
 def setting(default: Any, parse: Callable[[Any], Any], about: str, *, secret: bool = False) -> Any:
-    return field(default=default, metadata={"parse": parse, "about": about, "secret": secret})
+    return field(default=default, repr=not secret, metadata={"parse": parse, "about": about, "secret": secret})
 
 
 @dataclass(frozen=True)
@@ -149,48 +39,54 @@ class Config:
 
     secret_key: tuple[str, ...] = setting(
         (),
-        secret_keys,
+        parsing.secret_keys,
         "Signs links and forms; at least 32 characters. A list (NEW,OLD) rotates it",
         secret=True,
     )
     database_url: str = setting(
         "sqlite:///mailer.db",
-        required_text,
+        parsing.required_text,
         "SQLite (a path from the working folder) or PostgreSQL (postgresql+psycopg://user:password@host/name)",
         secret=True,
     )
     base_url: str = setting(
-        "http://127.0.0.1:8000", base_url, "Every link in a mail begins with it: the site's public address"
+        "http://127.0.0.1:8000", parsing.base_url, "Every link in a mail begins with it: the site's public address"
     )
-    list_name: str = setting("Frontier Technologies", required_text, "The list's name, as readers see it")
-    list_slug: str = setting("frontier-technologies", slug, "The list's name in List-Id; do not change it later")
+    list_name: str = setting("Frontier Technologies", parsing.required_text, "The list's name, as readers see it")
+    list_slug: str = setting(
+        "frontier-technologies", parsing.slug, "The list's name in List-Id; do not change it later"
+    )
     languages: tuple[str, ...] = setting(
         ("en", "fr", "es", "ru", "ar", "zh"),
-        languages,
+        parsing.languages,
         "Languages of the list; the first is the fallback. Those with a catalogue are offered",
     )
-    timezone: str = setting("UTC", timezone, "The list's time zone, for dates that people read or type")
-    organisation: str = setting("", text, "Who runs the list, as pages and mails name it")
-    postal_address: str = setting("", text, "The postal address at the foot of every digest")
-    list_owner: str = setting("", mailbox, "Where people reach a person; else the sender's address")
-    mail_server: str = setting("127.0.0.1", required_text, "The mail server that takes our mail")
-    mail_port: int = setting(25, whole_number(1, 65535), "Its port: 25, 587 (STARTTLS) or 465 (TLS)")
-    mail_username: str = setting("", text, "If the server wants a login")
-    mail_password: str = setting("", text, "If the server wants a login", secret=True)
-    mail_use_tls: bool = setting(False, boolean, "STARTTLS, required and verified")
-    mail_use_ssl: bool = setting(False, boolean, "TLS from the first byte, verified")
+    timezone: str = setting("UTC", parsing.timezone, "The list's time zone, for dates that people read or type")
+    organisation: str = setting("", parsing.text, "Who runs the list, as pages and mails name it")
+    postal_address: str = setting("", parsing.text, "The postal address at the foot of every digest")
+    list_owner: str = setting("", parsing.mailbox, "Where people reach a person; else the sender's address")
+    mail_server: str = setting("127.0.0.1", parsing.required_text, "The mail server that takes our mail")
+    mail_port: int = setting(25, parsing.whole_number(1, 65535), "Its port: 25, 587 (STARTTLS) or 465 (TLS)")
+    mail_username: str = setting("", parsing.text, "If the server wants a login")
+    mail_password: str = setting("", parsing.text, "If the server wants a login", secret=True)
+    mail_use_tls: bool = setting(False, parsing.boolean, "STARTTLS, required and verified")
+    mail_use_ssl: bool = setting(False, parsing.boolean, "TLS from the first byte, verified")
     mail_allow_plaintext: bool = setting(
-        False, boolean, "Allow unencrypted SMTP to a server that is not on this machine"
+        False, parsing.boolean, "Allow unencrypted SMTP to a server that is not on this machine"
     )
-    mail_default_sender: str = setting("", mailbox, "From of the digests: Name <local@domain>")
-    mail_account_sender: str = setting("", mailbox, "From of confirmation letters; else that of the digests")
-    mail_timeout: float = setting(0.0, seconds, "Longest wait for any reply, in seconds; 0 = as long as RFC 5321 asks")
-    send_sessions: int = setting(4, whole_number(1, 64), "Parallel SMTP sessions")
-    send_rate: int = setting(0, whole_number(0, 1_000_000), "Messages a second over all sessions; 0 = no limit")
+    mail_default_sender: str = setting("", parsing.mailbox, "From of the digests: Name <local@domain>")
+    mail_account_sender: str = setting("", parsing.mailbox, "From of confirmation letters; else that of the digests")
+    mail_timeout: float = setting(
+        0.0, parsing.seconds, "Longest wait for any reply, in seconds; 0 = as long as RFC 5321 asks"
+    )
+    send_sessions: int = setting(4, parsing.whole_number(1, 64), "Parallel SMTP sessions")
+    send_rate: int = setting(0, parsing.whole_number(0, 1_000_000), "Messages a second over all sessions; 0 = no limit")
     on_unknown: str = setting(
-        "hold", choice("hold", "resend"), "What to do when a reply was lost: hold (list it) or resend"
+        "hold", parsing.choice("hold", "resend"), "What to do when a reply was lost: hold (list it) or resend"
     )
-    trusted_proxies: int = setting(0, whole_number(0, 10), "Reverse proxies to believe for the client's address")
+    trusted_proxies: int = setting(
+        0, parsing.whole_number(0, 10), "Reverse proxies to believe for the client's address"
+    )
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -231,7 +127,7 @@ class Config:
                 "SECRET_KEY is not set: run 'mailer init' for a mailer.toml with a fresh one, "
                 f"or set MAILER_SECRET_KEY to at least {SECRET_LENGTH} random characters"
             )
-        if self.database_url in ("sqlite://", "sqlite:///", "sqlite:///:memory:"):
+        if re.fullmatch(r"sqlite(\+\w+)?:(//|///)(:memory:)?(\?.*)?", self.database_url):
             raise ConfigError("DATABASE_URL is a database in memory, which forgets everybody: name a file")
         if self.mail_use_tls and self.mail_use_ssl:
             raise ConfigError("MAIL_USE_TLS and MAIL_USE_SSL are both true: choose one")
@@ -248,9 +144,8 @@ SETTINGS = {item.name.upper(): item for item in fields(Config) if "parse" in ite
 
 def from_folder(database_url: str, folder: Path) -> str:
     """An SQLite file is looked for from the working folder, not from wherever the package is."""
-    prefix, path = "sqlite:///", database_url.removeprefix("sqlite:///")
-    is_file = database_url.startswith(prefix) and path and not path.startswith(("/", ":"))
-    return f"{prefix}{folder.absolute() / path}" if is_file else database_url
+    relative = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/:?].*)", database_url)
+    return f"{relative[1]}{folder.absolute() / relative[2]}" if relative else database_url
 
 
 def is_ip(host: str) -> bool:

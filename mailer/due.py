@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from mailer.delivery import engine, ledger
+from mailer.delivery import account, engine
 from mailer.digests import sending
 from mailer.errors import Busy, MailerError
 
@@ -27,7 +27,7 @@ def run_due(stop: threading.Event) -> list[str]:
 
 
 def deliver_outbox(stop: threading.Event) -> list[str]:
-    if not ledger.is_due(None) and not ledger.has_abandoned(None):
+    if not account.is_due(None) and not account.has_abandoned(None):
         return []
     engine.deliver(None, stop=stop)
     return ["letters: delivered what was waiting"]

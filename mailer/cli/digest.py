@@ -13,7 +13,7 @@ from mailer.cli import looking
 from mailer.cli.common import Day, Moment, as_json, progress, read_text, say, stop_on_signals, with_app
 from mailer.config import settings
 from mailer.db import now
-from mailer.delivery import ledger
+from mailer.delivery import account
 from mailer.digests import compose as composing
 from mailer.digests import sending
 from mailer.digests.compose import Choice
@@ -133,7 +133,7 @@ def schedule(digest_id: int, at: datetime) -> None:
 
 
 def accounted(digest_id: int) -> tuple[int, int]:
-    tally = ledger.tally(digest_id)
+    tally = account.tally(digest_id)
     return tally.enlisted - tally.queued - tally.sending, tally.enlisted
 
 

@@ -17,7 +17,7 @@ from flask import current_app
 
 from mailer.config import settings
 from mailer.db import exclusive, now
-from mailer.delivery import ledger
+from mailer.delivery import account, ledger
 from mailer.delivery.ledger import Letter, Settlement
 from mailer.delivery.outcomes import GIVE_UP_AFTER, Outcome, backoff
 from mailer.delivery.pace import Pace
@@ -116,7 +116,7 @@ class Run:
         """Share the letters out evenly and wait for all."""
         for letter in letters:
             if letter.edition_id not in self.templates:
-                self.templates[letter.edition_id] = Template(ledger.contents(letter.edition_id))
+                self.templates[letter.edition_id] = Template(account.contents(letter.edition_id))
         shares = [letters[first :: len(self.couriers)] for first in range(len(self.couriers))]
         jobs = [
             pool.submit(courier.carry, share, self.templates)

@@ -1,4 +1,4 @@
-"""The ledger: every query on deliveries. Each public function is one transaction, none is open across the network."""
+"""The ledger: every change of a delivery. Committed before and after the network, never held open across it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from mailer.db import db, now, transaction
+from mailer.db import now, transaction
 from mailer.delivery.outcomes import Outcome
 from mailer.letters.slots import Recipient
 from mailer.models import (
@@ -49,28 +49,6 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Tally:
-    """A digest's rows by state. Enlisted is their sum: nobody leaves the ledger."""
-
-    queued: int = 0
-    sending: int = 0
-    accepted: int = 0
-    deferred: int = 0
-    bounced: int = 0
-    blocked: int = 0
-    cancelled: int = 0
-    unknown: int = 0
-
-    @property
-    def enlisted(self) -> int:
-        return sum(getattr(self, state) for state in DeliveryState)
-
-    @property
-    def open(self) -> int:
-        return self.queued + self.sending + self.deferred
-
-
-@dataclass(frozen=True)
 class Settlement:
     """A letter's outcome with what follows from it for the ledger."""
 
@@ -87,10 +65,6 @@ def confirmed(list_id: int, frequency: Frequency | None) -> Select[int]:
         .where(Subscription.list_id == list_id, Subscription.state == SubscriptionState.CONFIRMED)
     )
     return query.where(Subscription.frequency == frequency) if frequency else query
-
-
-def count_confirmed(list_id: int, frequency: Frequency | None) -> int:
-    return db.session.scalar(select(func.count()).select_from(confirmed(list_id, frequency).subquery())) or 0
 
 
 def enlist(session: Session, digest: Digest, editions: Mapping[str, int], fallback: str, at: datetime) -> int:
@@ -110,7 +84,7 @@ def enlist(session: Session, digest: Digest, editions: Mapping[str, int], fallba
     )
     columns = ["edition_id", "digest_id", "subscriber_id", "state", "attempts", "created_at"]
     session.execute(insert(Delivery).from_select(columns, people.order_by(Subscriber.id)))
-    return tally_of(session, digest.id).enlisted
+    return session.scalar(select(func.count()).select_from(Delivery).where(in_scope(digest.id))) or 0
 
 
 def enqueue(session: Session, edition: Edition, subscriber: Subscriber, at: datetime) -> None:
@@ -274,45 +248,3 @@ def requeue(session: Session, digest_id: int, states: Sequence[DeliveryState]) -
     count = session.scalar(select(func.count()).select_from(Delivery).where(mine)) or 0
     session.execute(update(Delivery).where(mine).values(state=DeliveryState.QUEUED, next_at=None, settled_at=None))
     return count
-
-
-def tally_of(session: Session, digest_id: int) -> Tally:
-    query = select(Delivery.state, func.count()).where(Delivery.digest_id == digest_id).group_by(Delivery.state)
-    return Tally(**{state.value: count for state, count in session.execute(query)})
-
-
-def tally(digest_id: int) -> Tally:
-    return tally_of(db.session(), digest_id)
-
-
-def next_due(digest_id: int | None) -> datetime | None:
-    """When the next deferred letter may go out."""
-    query = select(func.min(Delivery.next_at)).where(in_scope(digest_id), Delivery.state == DeliveryState.DEFERRED)
-    return db.session.scalar(query)
-
-
-def is_due(digest_id: int | None) -> bool:
-    return bool(db.session.scalar(select(exists().where(due(digest_id, now())))))
-
-
-def has_abandoned(digest_id: int | None) -> bool:
-    """Whether rows are `sending`: somebody is at it, or died at it."""
-    mine = and_(in_scope(digest_id), Delivery.state == DeliveryState.SENDING)
-    return bool(db.session.scalar(select(exists().where(mine))))
-
-
-def last_letter(session: Session, subscriber_id: int, kind: LetterKind) -> datetime | None:
-    """When a letter of this kind was last written to this person."""
-    query = (
-        select(func.max(Delivery.created_at))
-        .join(Delivery.edition)
-        .where(Delivery.subscriber_id == subscriber_id, Edition.letter == kind)
-    )
-    return session.scalar(query)
-
-
-def contents(edition_id: int) -> bytes:
-    found = db.session.scalar(select(Edition.content).where(Edition.id == edition_id))
-    if found is None:
-        raise LookupError(f"edition {edition_id} is gone")
-    return found

@@ -24,6 +24,8 @@ KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LONGEST = {"title": 300, "key": 100, "summary": 2000, "url": 2000, "image": 2000, "image-alt": 300}
 # Characters that no page or letter can hold: controls, and those that mark a slot in a letter.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ue000\ue001]")
+# What YAML's escapes can bring in besides.
+UNPRINTED = re.compile(FORBIDDEN.pattern + r"|[\x85\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -76,16 +78,21 @@ class FrontMatter:
                 f"{name}:1: no front matter; begin with a line '---', 'title: …', 'date: 2026-01-31', '---'"
             )
         self.head, self.body = parts[1], parts[2].strip()
+        indent = len(parts[2]) - len(parts[2].lstrip())
+        self.body_line = source.count("\n", 0, parts.start(2) + indent) + 1
         self.fields = self.load()
 
     def load(self) -> dict[str, Any]:
         try:
-            fields = yaml.safe_load(self.head) or {}
+            fields = yaml.load(self.head, yaml.BaseLoader) or {}  # noqa: S506 - texts, lists and mappings only
         except yaml.MarkedYAMLError as error:
             line = (error.problem_mark.line if error.problem_mark else 0) + 2
             raise BadAnnouncement(f"{self.name}:{line}: {error.problem}; quote a text that holds a colon") from None
-        except (yaml.YAMLError, ValueError) as error:  # ValueError: a date like 2023-13-45
-            raise self.wrong("date", f"{error}; write a date like 2026-01-31") from None
+        except yaml.reader.ReaderError as error:
+            line = self.head.count("\n", 0, error.position) + 2
+            raise BadAnnouncement(f"{self.name}:{line}: the character U+{error.character:04X}; remove it") from None
+        except RecursionError:
+            raise BadAnnouncement(f"{self.name}:2: brackets in brackets in brackets; quote the text") from None
         if not isinstance(fields, dict):
             raise BadAnnouncement(f"{self.name}:2: the front matter is not 'name: value' lines")
         for field in fields:
@@ -108,9 +115,11 @@ class FrontMatter:
         value = self.fields.get(field)
         if value is None:
             return None
-        if isinstance(value, dict | list | bool):
+        if not isinstance(value, str):
             raise self.wrong(field, "is not a text; put it in quotes")
-        text = markdown.one_line(str(value))
+        text = markdown.one_line(value)
+        if found := UNPRINTED.search(text):
+            raise self.wrong(field, f"holds a control character (U+{ord(found[0]):04X}); remove it")
         if len(text) > LONGEST.get(field, 100):
             raise self.wrong(field, f"is longer than {LONGEST.get(field, 100)} characters")
         return text or None
@@ -168,8 +177,10 @@ class FrontMatter:
         title, day = self.required("title"), self.day("date")
         if day is None:
             raise self.wrong("date", "is missing; every announcement needs it")
-        if bad := [url for url in markdown.addresses(self.body) if not is_link(url)]:
-            raise BadAnnouncement(f"{self.name}: the text links to {bad[0]!r}; links begin with https://")
+        for url, line in markdown.located(self.body):
+            if not is_link(url):
+                where = f"{self.name}:{self.body_line + line}"
+                raise BadAnnouncement(f"{where}: the text links to {url!r}; links begin with https://")
         image, alt = self.address("image"), self.text("image-alt")
         if image and not alt:
             raise self.wrong("image", "has no image-alt; say what it shows for those who can't see it")

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from mailer.addresses import Address
 from mailer.config import settings
 from mailer.db import db, now, transaction
-from mailer.delivery import engine, ledger
-from mailer.delivery.ledger import Tally
+from mailer.delivery import account, engine, ledger
+from mailer.delivery.account import Tally
 from mailer.delivery.session import Session as SmtpSession
 from mailer.digests import compose, editions
 from mailer.errors import BadInput, Busy, NotAllowed
@@ -46,12 +46,12 @@ class Status:
 
 def status(digest_id: int) -> Status:
     digest = compose.find(digest_id)
-    return Status(digest.id, digest.state, ledger.tally(digest.id), ledger.next_due(digest.id))
+    return Status(digest.id, digest.state, account.tally(digest.id), account.next_due(digest.id))
 
 
 def audience(digest: Digest) -> int:
     """How many people the digest would go to if it were enlisted now."""
-    return ledger.count_confirmed(digest.list_id, digest.frequency)
+    return account.count_confirmed(digest.list_id, digest.frequency)
 
 
 def check_startable(digest: Digest) -> None:
@@ -96,7 +96,7 @@ def enlist(digest_id: int) -> int:
     with transaction() as session:
         digest = lock(session, digest_id)
         if digest.state is not DigestState.APPROVED:
-            return ledger.tally_of(session, digest_id).enlisted
+            return account.tally_of(session, digest_id).enlisted
         by_language = {edition.language: edition.id for edition in digest.editions}
         fallback = next(code for code in settings().languages if code in by_language)
         count = ledger.enlist(session, digest, by_language, fallback, now())
@@ -126,7 +126,7 @@ def finish(digest_id: int) -> None:
     """A digest with nothing left to try is sent; letters of unknown fate are held, not tried."""
     with transaction() as session:
         digest = lock(session, digest_id)
-        if digest.state is DigestState.SENDING and not ledger.tally_of(session, digest_id).open:
+        if digest.state is DigestState.SENDING and not account.tally_of(session, digest_id).open:
             digest.move(DigestState.SENT)
             digest.sent_at = now()
 
@@ -137,7 +137,7 @@ def send_due(stop: threading.Event) -> list[int]:
     query = select(Digest).where(Digest.state.in_((DigestState.APPROVED, DigestState.SENDING)))
     for digest in db.session.scalars(query.order_by(Digest.id)).all():
         waits = digest.state is DigestState.APPROVED and not (digest.scheduled_at and digest.scheduled_at <= now())
-        idle = digest.state is DigestState.SENDING and not ledger.is_due(digest.id)
+        idle = digest.state is DigestState.SENDING and not account.is_due(digest.id)
         if waits or idle or stop.is_set():
             continue
         try:

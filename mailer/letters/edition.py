@@ -1,8 +1,12 @@
 """An edition's bytes, cut once at its slots. A person's copy is one join."""
 
+import unicodedata
+
 from mailer.letters.message import encode_piece
 from mailer.letters.slots import MAKERS, Recipient
 from mailer.links import Links
+
+BREAKING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # not Zs: dates in Russian and French hold no-break spaces
 
 
 class Template:
@@ -25,6 +29,6 @@ class Template:
 def wire(name: str, person: Recipient, links: Links) -> bytes:
     """A slot's value as the bytes that stand on the wire. Raises ValueError for one that could break a message."""
     value = MAKERS[name.removesuffix("=")](person, links)
-    if not value.isprintable() or any(character in value for character in '<>&"'):
+    if any(character in '<>&"' or unicodedata.category(character) in BREAKING for character in value):
         raise ValueError(f"the slot {name} can't hold {value!r}")
     return (encode_piece(value) if name.endswith("=") else value).encode("ascii")

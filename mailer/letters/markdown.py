@@ -12,6 +12,8 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from mailer.letters.slots import CLOSE, OPEN
+
 SCHEMES = {"https", "http", "mailto"}
 TAGS = {
     *("p", "br", "hr", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code"),
@@ -21,8 +23,12 @@ ATTRIBUTES = {"*": {"lang", "dir"}, "a": {"href", "title"}, "img": {"src", "alt"
 
 
 @cache
-def parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False})
+def parser(*, strict: bool = True) -> MarkdownIt:
+    """One that is not strict takes javascript: and the like for links too, so that they can be refused by name."""
+    made = MarkdownIt("commonmark", {"html": False})
+    if not strict:
+        made.validateLink = lambda url: True  # type: ignore[method-assign]
+    return made
 
 
 def to_html(source: str) -> str:
@@ -32,12 +38,27 @@ def to_html(source: str) -> str:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1]) + 2, 6)}"
     html = parser().renderer.render(tokens, parser().options, {})
-    return nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None)
+    return without_marks(nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None))
 
 
 def addresses(source: str) -> list[str]:
     """Every address that a link or an image of the source points to, in order."""
-    return [str(address) for token in walk(parser().parse(source)) if (address := target(token))]
+    return [address for address, _ in located(source)]
+
+
+def located(source: str) -> list[tuple[str, int]]:
+    """Every address with the line its block begins on, counted from 0; those that no letter would link to, too."""
+    return [
+        (address, token.map[0] if token.map else 0)
+        for token in parser(strict=False).parse(source)
+        for each in walk([token])
+        if (address := target(each))
+    ]
+
+
+def without_marks(text: str) -> str:
+    """An entity like &#xE000; must not make a slot."""
+    return text.replace(OPEN, "").replace(CLOSE, "")
 
 
 def to_text(source: str) -> str:
@@ -56,9 +77,9 @@ def to_text(source: str) -> str:
         elif token.type in ("inline", "fence", "code_block"):
             words = inline_text(token.children) if token.children else token.content.rstrip()
             lines += [*indented(words, indents), *([] if tight else [""])]
-        elif token.type in ("bullet_list_close", "ordered_list_close") and not indents:
-            lines.append("")
-    return "\n".join(lines).strip()
+        elif token.type in ("bullet_list_close", "ordered_list_close") and set(indents) <= {"> "}:
+            lines += [""] if tight else []
+    return without_marks("\n".join(lines)).strip()
 
 
 def first_paragraph(source: str) -> str:
@@ -66,7 +87,7 @@ def first_paragraph(source: str) -> str:
     tokens = parser().parse(source)
     for opening, inline in pairwise(tokens):
         if opening.type == "paragraph_open":
-            return one_line(plain(inline.children or []))
+            return without_marks(one_line(plain(inline.children or [])))
     return ""
 
 
@@ -99,7 +120,8 @@ def indented(words: str, indents: list[str]) -> list[str]:
 
 def inline_text(children: Sequence[Token]) -> str:
     text = plain(children)
-    shown = [address for token in children if (address := target(token)) and address not in text]
+    words = {token.content for token in children}  # the text of <https://…> is its address
+    shown = [address for token in children if (address := target(token)) and address not in words]
     return "\n".join([text, *dict.fromkeys(shown)])
 
 

@@ -17,11 +17,15 @@ from mailer.links import Links
 
 CRLF = "\r\n"
 LINE = 76  # RFC 2045 6.7, and RFC 2047 2 for header lines with encoded-words
+HEADER_MARKS = re.compile(r"\x00[a-z_]+\x00|\r\n(?=[ \t])")  # slots, and our own folds
 FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029]")
 
 
 def build(words: Words, headers: list[str]) -> bytes:
-    """A whole message, HTML last (RFC 2046 5.1.4: the best version last). Raises ValueError for a NUL in the words."""
+    """A whole message, HTML last (RFC 2046 5.1.4: the best version last). Raises ValueError for a NUL in the words,
+    and for a control character in a header, wherever it came from."""
+    for header in headers:
+        clean(HEADER_MARKS.sub("", header))
     if "\0" in words.text + words.html:
         raise ValueError("a letter can't hold a NUL")
     boundary = "=_" + sha256((words.text + words.html).encode()).hexdigest()[:32]
@@ -63,6 +67,7 @@ def account_headers(words: Words, code: str, config: Config) -> list[str]:
 
 def digest_headers(words: Words, code: str, digest_slug: str, config: Config, links: Links) -> list[str]:
     """A letter to everybody on the list: RFC 2369, 2919 and 8058."""
+    clean(config.list_owner)
     token = header_slot("unsubscribe")
     leave = f"{links.page(f'/unsubscribe/{token}', lang=code)}"
     mail = f"mailto:{config.owner_address}?subject=unsubscribe%20{token}"
@@ -91,6 +96,7 @@ def header_slot(name: str) -> str:
 
 def with_name(sender: str, config: Config) -> str:
     """A bare sender address gets the list's name, so that inboxes show a name."""
+    clean(sender)  # parseaddr would cut it at a line break without a word
     return sender if parseaddr(sender)[0] else f"{quoted(config.list_name)} <{sender}>"
 
 
@@ -157,5 +163,6 @@ def quoted_printable(text: str) -> str:
 def encode_piece(text: str) -> str:
     """No line begins with a dot, so a message needs no dot-stuffing, nor with `From `, which mail stores escape."""
     octets = text.encode().decode("latin-1")
-    lines = quoprimime.body_encode(octets, maxlinelen=LINE - 2, eol=CRLF)
+    # Three to spare: two for the dot or F that is encoded below, one for the soft break before a slot.
+    lines = quoprimime.body_encode(octets, maxlinelen=LINE - 3, eol=CRLF)
     return re.sub(r"(?m)^(\.|F(?=rom ))", lambda found: f"={ord(found[0]):02X}", lines)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from mailer.addresses import Address
 from mailer.db import db, insert_new, now, transaction
-from mailer.delivery import ledger, outbox
+from mailer.delivery import account, outbox
 from mailer.errors import NotFound
 from mailer.links import Claim, Purpose, links
 from mailer.lists import the_list
@@ -108,7 +108,7 @@ def letter_for(session: Session, subscription: Subscription, at: datetime) -> Le
         kind, pause = LetterKind.ALREADY_SUBSCRIBED, REMIND_AFTER
     elif subscription.state is SubscriptionState.ENDED:
         return kind
-    last = ledger.last_letter(session, subscription.subscriber_id, kind)
+    last = account.last_letter(session, subscription.subscriber_id, kind)
     return None if last and at < last + pause else kind
 
 

@@ -1,0 +1,124 @@
+"""Parsers of single settings: a raw value in, the parsed one out. A ValueError says what the value is or has wrong."""
+
+import re
+from collections.abc import Callable
+from email.utils import getaddresses
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+SECRET_LENGTH = 32
+MAILBOX = re.compile(r"[^\s@<>(),;:\\\"\[\]]+@[\w.-]+")
+
+
+def text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("is not a text")
+    if any(ord(character) < 32 or ord(character) == 127 for character in str(value)):
+        raise ValueError("holds a line break or another control character")
+    return str(value).strip()
+
+
+def required_text(value: Any) -> str:
+    if not text(value):
+        raise ValueError("is empty")
+    return text(value)
+
+
+def boolean(value: Any) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    try:
+        return words[str(value).strip().lower()]
+    except KeyError:
+        raise ValueError("is neither true nor false") from None
+
+
+def whole_number(lowest: int, highest: int) -> Callable[[Any], int]:
+    def parse(value: Any) -> int:
+        try:
+            number = int(text(value))
+        except ValueError:
+            raise ValueError("is not a whole number") from None
+        if not lowest <= number <= highest:
+            raise ValueError(f"is not between {lowest} and {highest}")
+        return number
+
+    return parse
+
+
+def seconds(value: Any) -> float:
+    try:
+        number = float(value if isinstance(value, float) else text(value))
+    except (TypeError, ValueError):
+        raise ValueError("is not a number of seconds") from None
+    if not 0 <= number <= 3600:
+        raise ValueError("is not between 0 and 3600 seconds")
+    return number
+
+
+def several(value: Any) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else text(value).split(",")
+    names = tuple(text(item) for item in items)
+    if not all(names):
+        raise ValueError("has an empty part")
+    return names
+
+
+def languages(value: Any) -> tuple[str, ...]:
+    codes = tuple(code.lower() for code in several(value))
+    if bad := [code for code in codes if not (code.isascii() and code.isalpha() and len(code) in (2, 3))]:
+        raise ValueError(f"has {bad[0]!r}, which is not a language code like en or fr")
+    if len(set(codes)) != len(codes):
+        raise ValueError("names a language twice")
+    return codes
+
+
+def secret_keys(value: Any) -> tuple[str, ...]:
+    keys = several(value)
+    if any(len(key) < SECRET_LENGTH for key in keys):
+        raise ValueError(f"is shorter than {SECRET_LENGTH} characters (a comma parts a new key from an old one)")
+    return keys
+
+
+def base_url(value: Any) -> str:
+    url = required_text(value).rstrip("/")
+    parts = urlsplit(url)
+    parts.port  # noqa: B018 - raises ValueError for a port that is none
+    written = re.fullmatch(r"[!#-;=?-~]+", url)  # ASCII without blanks, quotes and angle brackets
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or not written:
+        raise ValueError("is not an address like https://lists.example.org")
+    return url
+
+
+def slug(value: Any) -> str:
+    name = required_text(value)
+    if not name.replace("-", "").isalnum() or not name.isascii() or name != name.lower():
+        raise ValueError("may hold only a-z, 0-9 and hyphens")
+    return name
+
+
+def mailbox(value: Any) -> str:
+    """`Name <local@domain>` or `local@domain`; empty stands for "not given"."""
+    given = text(value)
+    addresses = [address for _, address in getaddresses([given])]
+    if given and not (len(addresses) == 1 and addresses[0].isascii() and MAILBOX.fullmatch(addresses[0])):
+        raise ValueError("is not a sender like Frontier Technologies <news@example.org>")
+    return given
+
+
+def timezone(value: Any) -> str:
+    name = required_text(value)
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise ValueError("is not a time zone like Europe/Zurich") from None
+    return name
+
+
+def choice(*words: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if text(value) not in words:
+            raise ValueError(f"is not one of {', '.join(words)}")
+        return text(value)
+
+    return parse

@@ -1,0 +1,121 @@
+"""Signed links: what verifies, what does not, and for how long."""
+
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mailer.errors import NotFound
+from mailer.links import Claim, Links, Purpose
+
+NEW, OLD, OTHER = "n" * 40, "o" * 40, "x" * 40
+LINKS = Links("https://lists.example.org", (NEW,))
+ASKED = datetime(2026, 3, 1, 12, tzinfo=UTC)
+UID = "q7Yx-_0123456789abcdef"
+LEAVE = LINKS.unsubscribe_token(UID, 7)
+CONFIRM = LINKS.confirm_token(UID, 7, ASKED)
+TOKENS = [(Purpose.UNSUBSCRIBE, LEAVE), (Purpose.CONFIRM, CONFIRM)]
+
+
+TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+
+
+def changed(token: str, at: int) -> str:
+    """Another character at `at`, different in its high bits: a signature's last character has two low ones to spare."""
+    return token[:at] + ("Q" if token[at] in "ABCD" else "A") + token[at + 1 :]
+
+
+def is_refused(purpose: Purpose, token: str, links: Links = LINKS) -> bool:
+    try:
+        links.read(purpose, token)
+    except NotFound:
+        return True
+    return False
+
+
+def test_a_token_says_what_was_signed() -> None:
+    assert LINKS.read(Purpose.UNSUBSCRIBE, LEAVE) == Claim(UID, 7)
+    assert LINKS.read(Purpose.CONFIRM, CONFIRM) == Claim(UID, 7, ASKED)
+
+
+@settings(deadline=None)
+@given(st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True), st.integers(1, 2**31), TIMES)
+def test_every_token_can_be_read_back(uid: str, list_id: int, asked_at: datetime) -> None:
+    whole = asked_at.replace(microsecond=0)
+    assert LINKS.read(Purpose.UNSUBSCRIBE, LINKS.unsubscribe_token(uid, list_id)) == Claim(uid, list_id)
+    assert LINKS.read(Purpose.CONFIRM, LINKS.confirm_token(uid, list_id, asked_at)) == Claim(uid, list_id, whole)
+
+
+@pytest.mark.parametrize(("purpose", "token"), TOKENS)
+def test_a_token_stands_in_a_link_as_it_is_and_in_no_line_that_is_too_long(purpose: Purpose, token: str) -> None:
+    assert set(token) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+    assert len(token) < 120
+
+
+def test_a_token_of_one_purpose_is_nothing_to_the_other() -> None:
+    assert is_refused(Purpose.CONFIRM, LEAVE)
+    assert is_refused(Purpose.UNSUBSCRIBE, CONFIRM)
+
+
+@pytest.mark.parametrize(("purpose", "token"), TOKENS)
+def test_a_token_with_any_character_changed_is_refused(purpose: Purpose, token: str) -> None:
+    accepted = [at for at in range(len(token)) if not is_refused(purpose, changed(token, at))]
+    assert accepted == []
+
+
+@pytest.mark.parametrize(("purpose", "token"), TOKENS)
+def test_a_token_cut_anywhere_is_refused(purpose: Purpose, token: str) -> None:
+    cuts = [*(token[:end] for end in range(len(token))), *(token[start:] for start in range(1, len(token)))]
+    assert [cut for cut in cuts if not is_refused(purpose, cut)] == []
+
+
+@settings(deadline=None)
+@given(st.sampled_from(Purpose), st.one_of(st.text(), st.text("ab01.-_="), st.from_regex(r"[\w.-]+\.[\w-]{43}")))
+@example(Purpose.CONFIRM, "")
+@example(Purpose.CONFIRM, "\ud800.1.1")
+@example(Purpose.UNSUBSCRIBE, "a.b.c.d")
+def test_any_other_text_is_refused(purpose: Purpose, text: str) -> None:
+    assert is_refused(purpose, text)
+
+
+def test_another_installations_token_is_refused() -> None:
+    assert is_refused(Purpose.UNSUBSCRIBE, LEAVE, Links("https://lists.example.org", (OTHER,)))
+
+
+def test_when_the_key_is_changed_the_new_one_signs_and_the_old_one_still_verifies() -> None:
+    before, during, after = (Links("https://x.org", keys) for keys in ((OLD,), (NEW, OLD), (NEW,)))
+    old_token, new_token = before.unsubscribe_token(UID, 7), during.unsubscribe_token(UID, 7)
+    assert during.read(Purpose.UNSUBSCRIBE, old_token) == Claim(UID, 7)
+    assert after.read(Purpose.UNSUBSCRIBE, new_token) == Claim(UID, 7)
+    assert is_refused(Purpose.UNSUBSCRIBE, new_token, before)
+    assert is_refused(Purpose.UNSUBSCRIBE, old_token, after)
+
+
+def test_a_link_to_leave_works_five_years_later() -> None:
+    with time_machine.travel("2031-03-02T12:00:00Z"):
+        assert not LINKS.read(Purpose.UNSUBSCRIBE, LEAVE).expired
+
+
+@pytest.mark.parametrize(
+    ("at", "expired"),
+    [("2026-03-01T12:00:01Z", False), ("2026-03-08T11:59:59Z", False), ("2026-03-08T12:00:00Z", True)],
+)
+def test_a_confirmation_expires_after_seven_days(at: str, expired: bool) -> None:
+    with time_machine.travel(at, tick=False):
+        assert LINKS.read(Purpose.CONFIRM, CONFIRM).expired is expired
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "url"),
+    [
+        ("/", {}, "https://lists.example.org/"),
+        ("/archive", {"lang": "fr"}, "https://lists.example.org/archive?lang=fr"),
+        ("/x", {"q": "a b&c=d/é#?"}, "https://lists.example.org/x?q=a%20b%26c%3Dd%2F%C3%A9%23%3F"),
+        ("/x", {"a": "1", "b": "2"}, "https://lists.example.org/x?a=1&b=2"),
+        ("/leave/\ue000a\ue001", {}, "https://lists.example.org/leave/\ue000a\ue001"),
+    ],
+)
+def test_a_page_has_one_absolute_address_with_its_query_quoted(path: str, query: dict[str, str], url: str) -> None:
+    assert LINKS.page(path, **query) == url
