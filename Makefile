@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format translations screenshots clean
+.PHONY: demo test check bench format translations screenshots clean
 
 demo: $(VENV)/installed
 	@$(BIN)/mailer demo
@@ -16,6 +16,9 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m bench.digest
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .

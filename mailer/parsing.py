@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 SECRET_LENGTH = 32
+WORD = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # keys, topics, slugs
+LONGEST_WORD = 100
 MAILBOX = re.compile(r"[^\s@<>(),;:\\\"\[\]]+@[\w.-]+")
 
 
@@ -90,11 +92,15 @@ def base_url(value: Any) -> str:
     return url
 
 
+def is_word(name: str) -> bool:
+    """A name that can stand in an address: a-z, 0-9 and hyphens."""
+    return len(name) <= LONGEST_WORD and bool(WORD.fullmatch(name))
+
+
 def slug(value: Any) -> str:
-    name = required_text(value)
-    if not name.replace("-", "").isalnum() or not name.isascii() or name != name.lower():
+    if not is_word(required_text(value)):
         raise ValueError("may hold only a-z, 0-9 and hyphens")
-    return name
+    return text(value)
 
 
 def mailbox(value: Any) -> str:

@@ -6,6 +6,7 @@ keeps its settings and its place, and speaks for itself.
 
 import contextlib
 import smtplib
+import socket
 import ssl
 from collections.abc import Iterator
 from types import TracebackType
@@ -80,6 +81,8 @@ class Session(flask_mail.Connection):
         try:
             with self.phase(Phase.CONNECT):
                 host = self.connect()
+                if host.sock:  # a small write must not wait for the server to acknowledge the one before
+                    host.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 check(Phase.CONNECT, Reply(*decoded(host.ehlo())))
             if self.mail.use_tls:
                 with self.phase(Phase.STARTTLS):
@@ -163,16 +166,18 @@ class Session(flask_mail.Connection):
             raise ServerTrouble(f"{self.where} broke off at {phase.upper()}: {first_line(error)}") from error
 
     def send_body(self, host: smtplib.SMTP, message: bytes) -> Outcome:
-        """Nothing is accepted before the dot; between the dot and its reply nobody can know (RFC 1047)."""
+        """Nothing is accepted before the dot; between the dot and its reply nobody can know (RFC 1047).
+
+        Message and dot go out in one write. If that fails, the dot, its last bytes, was not sent.
+        """
         try:
             self.set_timeout(host, Phase.DATA)
-            host.send(message)
+            host.send(message + b".\r\n")
         except LOST as error:
             self.drop()
             return Outcome(DeliveryState.DEFERRED, f"the connection broke in mid-message: {first_line(error)}")
         try:
             self.set_timeout(host, Phase.DOT)
-            host.send(b".\r\n")
             reply = known_reply(host)
         except LOST as error:
             return Outcome(DeliveryState.UNKNOWN, f"no reply to the message: {first_line(error)}")

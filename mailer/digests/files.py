@@ -15,12 +15,12 @@ import yaml
 from mailer.errors import BadAnnouncement
 from mailer.letters import markdown
 from mailer.models import AnnouncementType
+from mailer.parsing import is_word
 
 FIELDS = (
     *("title", "date", "url", "topics", "language", "translation-of", "key", "summary", "image", "image-alt"),
     *("type", "deadline"),
 )
-KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LONGEST = {"title": 300, "key": 100, "summary": 2000, "url": 2000, "image": 2000, "image-alt": 300}
 # Characters that no page or letter can hold: controls, and those that mark a slot in a letter.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ue000\ue001]")
@@ -149,7 +149,7 @@ class FrontMatter:
         value = self.fields.get("topics") or []
         topics = [str(topic) for topic in (value if isinstance(value, list) else str(value).split(","))]
         cleaned = tuple(dict.fromkeys(topic.strip() for topic in topics))
-        if bad := [topic for topic in cleaned if not KEY.fullmatch(topic)]:
+        if bad := [topic for topic in cleaned if not is_word(topic)]:
             raise self.wrong("topics", f"{bad[0]!r} is not a word of a-z, 0-9 and hyphens")
         return cleaned
 
@@ -168,7 +168,7 @@ class FrontMatter:
     def key(self, title: str, day: dt.date) -> str:
         given = self.text("translation-of") or self.text("key") or f"{day.isoformat()}-{slug(title)}"[:100]
         key = given.strip("-")
-        if not KEY.fullmatch(key):
+        if not is_word(key):
             field = "translation-of" if "translation-of" in self.fields else "key"
             raise self.wrong(field, f"{key!r} is not a name of a-z, 0-9 and hyphens")
         return key

@@ -27,6 +27,7 @@ from mailer.models import (
     Subscription,
     SubscriptionState,
 )
+from mailer.parsing import is_word
 
 COLUMNS = ("email", "language", "frequency", "topics", "consent_at", "consent_source")
 BATCH = 500
@@ -104,12 +105,15 @@ def parse_row(line: int, fields: Mapping[str, str | None], basis: str) -> Row:
         address = addresses.parse(given["email"])
     except BadAddress as error:
         raise BadInput(f"{given['email'][:80]!r} is not an address: {error}") from None
+    topics = tuple(given.get("topics", "").split())
+    if bad := [topic for topic in topics if not is_word(topic)]:
+        raise BadInput(f"topic {bad[0]!r} is not a word of a-z, 0-9 and hyphens")
     return Row(
         line=line,
         address=address,
         language=language,
         frequency=Frequency(frequency),
-        topics=tuple(given.get("topics", "").split()),
+        topics=topics,
         consent_at=parse_moment(given.get("consent_at", "")),
         source=given.get("consent_source") or basis,
     )

@@ -33,7 +33,7 @@ def every() -> Iterator[tuple[Subscription, Subscriber]]:
         .order_by(Subscription.id)
         .execution_options(yield_per=500)
     )
-    yield from (row._tuple() for row in db.session.execute(query))
+    yield from db.session.execute(query)
 
 
 def record(subscription: Subscription) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The sign-up form. Only the address is needed; what is sent beside it must still make sense."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from mailer.config import settings
 from mailer.errors import BadAddress
 from mailer.languages import offered
 from mailer.models import Frequency
+from mailer.parsing import is_word
 from mailer.subscriptions.verbs import SignUp
 
 FREQUENCIES = {
@@ -61,7 +61,7 @@ class SignUpForm(Form):
 
     def validate_topics(self, field: Field) -> None:
         names = field.data or []
-        if len(names) > MOST_TOPICS or not all(re.fullmatch(r"[a-z0-9-]{1,100}", name) for name in names):
+        if len(names) > MOST_TOPICS or not all(is_word(name) for name in names):
             raise ValidationError(gettext("Choose topics from the list."))
 
     def sign_up(self) -> SignUp:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +91,26 @@ def test_a_killed_sender_loses_nobody_and_doubles_nobody(here: Installation) -> 
     missing = {f"person{number}@example.org" for number in range(200)} - set(received)
     unknown = {row["email"] for row in here.json("digest", "report", digest) if row["state"] == "unknown"}
     assert missing <= unknown, "who has none is named"
+
+
+def peak_memory(process: subprocess.Popen[str]) -> float:
+    """The most that a process held at once until its end, in MB, as the kernel keeps it."""
+    peak = 0.0
+    while process.poll() is None:
+        told = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8"))
+        peak = max(peak, int(told[1]) / 1024 if told else 0)
+        time.sleep(0.05)
+    return peak
+
+
+def test_two_thousand_get_a_copy_each_in_little_memory(here: Installation) -> None:
+    here.imported(2000)
+    process = start(here, "digest", "send", str(here.draft()), "--yes")
+    peak = peak_memory(process)
+    assert finish(process)[:2] == (0, "digest 1 sent: 2000 enlisted = 2000 accepted\n")
+    assert {mail.to for mail in here.mail_server.mails} == {f"person{number}@example.org" for number in range(2000)}
+    assert len(here.mail_server.mails) == 2000
+    assert 10 < peak < 150, "megabytes"
 
 
 def test_two_senders_at_once_send_once(here: Installation) -> None:

@@ -1,0 +1,175 @@
+"""What an operator looks at and looks after: announcements, people, imports, the demo."""
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mailer.cli import COMMANDS, main
+
+from ..installation import RECAP, RECAP_FR, Installation
+
+
+def test_an_announcement_is_added_changed_and_shown(here: Installation) -> None:
+    files = here.write("fr.md", RECAP_FR), here.write("en.md", RECAP)
+    assert "1  added  fr  Ce dont 160 pays ont discuté" in here.run("announcement", "add", *files).stdout
+    assert "unchanged" in here.run("announcement", "add", files[1]).stdout
+    here.write("en.md", RECAP.replace("was long", "was short"))
+    assert "updated" in here.run("announcement", "add", files[1]).stdout
+    found = here.json("announcement", "show", 1)
+    assert (found["languages"], found["topics"], found["date"]) == (["en", "fr"], ["policy"], "2023-09-22")
+    assert "was short" in found["translations"][0]["body"]
+    assert "[fr] Ce dont 160 pays ont discuté" in here.run("announcement", "show", 1).stdout
+    assert "2023-09-22  news" in here.run("announcement", "list").stdout
+
+
+def test_an_announcement_can_be_removed_until_a_digest_holds_it(here: Installation) -> None:
+    here.run("announcement", "add", here.write("en.md", RECAP))
+    here.run("announcement", "remove", 1)
+    assert here.json("announcement", "list") == []
+    here.draft()
+    held = here.json("announcement", "list")[0]["id"]
+    assert "stands in digest" in here.error("announcement", "remove", held)
+
+
+def test_people_are_listed_and_shown(here: Installation) -> None:
+    here.subscribed("ada@example.org")
+    here.run("digest", "send", here.draft(), "--yes")
+    assert here.run("subscriber", "list").stdout == "ada@example.org  confirmed  en  weekly\n"
+    assert [each["email"] for each in here.json("subscriber", "list")] == ["ada@example.org"]
+    shown = here.run("subscriber", "show", "ADA@example.org").stdout
+    for words in ("confirmed", "http://127.0.0.1:8000/subscribe", "digest", "What 160 countries discussed"):
+        assert words in shown
+    letters = here.json("subscriber", "show", "ada@example.org")["deliveries"]
+    assert [(each["letter"], each["state"]) for each in letters] == [
+        ("confirmation", "accepted"),
+        ("digest", "accepted"),
+    ]
+
+
+def test_the_state_of_things_is_told_in_words_too(here: Installation) -> None:
+    here.imported(2)
+    assert here.run("stats").stdout.split() == ["pending", "0", "confirmed", "2", "ended", "0"]
+    digest = here.draft()
+    assert here.run("digest", "status", digest).stdout == f"digest {digest} draft: 0 enlisted\n"
+    here.run("digest", "send", digest, "--yes")
+    assert here.run("digest", "status", digest).stdout == f"digest {digest} sent: 2 enlisted = 2 accepted\n"
+    assert "person0@example.org  accepted  1" in here.run("digest", "report", digest).stdout
+    rows = list(csv.DictReader(io.StringIO(here.run("digest", "report", digest, "--csv").stdout)))
+    assert [(row["email"], row["state"]) for row in rows] == [
+        ("person0@example.org", "accepted"),
+        ("person1@example.org", "accepted"),
+    ]
+    assert here.run("run-due").stdout == "nothing is due\n"
+
+
+def test_failed_letters_can_be_tried_again(here: Installation) -> None:
+    here.imported(2)
+    here.mail_server.answer("RCPT", "person1@", "550 5.1.1 no such user", times=1)
+    digest = here.draft()
+    here.run("digest", "send", digest, "--yes")
+    assert "1 letters are queued again" in here.run("digest", "retry", digest, "--failed").stdout
+    here.run("digest", "send", digest)
+    assert here.status(digest)["accepted"] == 2
+    assert "0 letters" in here.run("digest", "retry", digest, "--failed").stdout
+
+
+IMPORT = """email,language,frequency,topics,consent_at,consent_source
+ada@example.org,fr,monthly,policy generative-ai,2023-09-21,a card at the door
+ADA@EXAMPLE.ORG,,,,,
+benoit@exämple.org,,,,,
+nobody,,,,,
+chen@example.org,tlh,,,,
+dana@example.org,,hourly,,,
+emil@example.org,,,,yesterday,
+farah@example.org,,,Not a topic!,,
+"""
+
+
+def test_a_list_is_taken_over_with_its_evidence_and_without_a_letter(here: Installation) -> None:
+    done = here.run("subscriber", "import", here.write("list.csv", IMPORT), "--basis", "the old list")
+    assert "added 2, already on the list 1, left before 0, refused 5" in done.stdout
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == [f"refused  line {n}" for n in range(5, 10)]
+    ada = here.json("subscriber", "show", "ada@example.org")
+    assert (ada["state"], ada["language"], ada["frequency"]) == ("confirmed", "fr", "monthly")
+    assert ada["topics"] == ["policy", "generative-ai"]
+    assert (ada["consent"][0]["source"], ada["consent"][0]["at"][:10]) == ("a card at the door", "2023-09-21")
+    assert here.json("subscriber", "show", "benoit@xn--exmple-cua.org")["consent"][0]["source"] == "the old list"
+    here.run("run-due")
+    assert here.mail_server.mails == []
+
+
+def test_importing_again_changes_nothing_and_revives_nobody(here: Installation) -> None:
+    here.imported(3)
+    here.run("subscriber", "unsubscribe", "person1@example.org")
+    again = here.run("subscriber", "import", here.folder / "people.csv", "--basis", "again")
+    assert "added 0, already on the list 2, left before 1, refused 0" in again.stdout
+    assert here.json("stats") == {"pending": 0, "confirmed": 2, "ended": 1}
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(here: Installation) -> None:
+    path = here.write("list.csv", IMPORT)
+    tried = here.run("subscriber", "import", path, "--basis", "x", "--dry-run")
+    assert "would add 2, already on the list 1, left before 0, refused 5" in tried.stdout
+    assert here.json("stats")["confirmed"] == 0
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"name,phone\nAda,1\n", "no column 'email'"),
+        (b"", "no column 'email'"),
+        (b"email,shoe size\na@example.org,42\n", "unknown column 'shoe size'"),
+        ("email\né@example.org\n".encode("latin-1"), "not UTF-8"),
+        (b"email\n\x00@example.org\n", "refused  line 2"),
+    ],
+)
+def test_a_file_that_can_not_be_imported(here: Installation, content: bytes, said: str) -> None:
+    (here.folder / "bad.csv").write_bytes(content)
+    done = CliRunner().invoke(main, ["subscriber", "import", "bad.csv", "--basis", "x"])
+    assert done.exit_code == (0 if "refused" in said else 1)
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_basis_must_be_stated(here: Installation) -> None:
+    here.imported(1)
+    assert "why" in here.run("subscriber", "import", "people.csv", "--basis", " ", code=2).stderr
+
+
+@pytest.mark.usefixtures("no_settings_from_outside")
+def test_init_makes_an_installation_and_may_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = CliRunner().invoke(main, ["init"], catch_exceptions=False)
+    settings = (tmp_path / "mailer.toml").read_text(encoding="utf-8")
+    again = CliRunner().invoke(main, ["init"], catch_exceptions=False)
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert (tmp_path / "mailer.toml").read_text(encoding="utf-8") == settings
+    assert os.stat("mailer.toml").st_mode & 0o077 == 0, "only the owner may read the key"
+    stats = CliRunner().invoke(main, ["stats", "--json"], catch_exceptions=False)
+    assert json.loads(stats.stdout) == {"pending": 0, "confirmed": 0, "ended": 0}
+
+
+def test_the_demo_plays_the_whole_story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    played = CliRunner().invoke(main, ["demo", "--once"], catch_exceptions=False)
+    assert played.exit_code == 0, played.output
+    assert played.stdout.splitlines()[-1] == "6 mails arrived: each that ought to, and nothing else"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    helped = CliRunner().invoke(main, [name, "--help"], catch_exceptions=False)
+    assert helped.exit_code == 0
+    assert helped.stdout.startswith(f"Usage: main {name}")
+
+
+def test_help_lists_every_command() -> None:
+    helped = CliRunner().invoke(main, ["--help"], catch_exceptions=False)
+    assert [name for name in COMMANDS if f"\n  {name} " not in helped.stdout] == []
