@@ -2,19 +2,24 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
+from mailer.db import explain
 from mailer.delivery import account, engine
 from mailer.digests import sending
 from mailer.errors import Busy, MailerError
 
 log = logging.getLogger(__name__)
 
+TROUBLE_SECONDS = 5.0  # how long a loop rests after trouble, with a mail server that is down for one
+Piece = Callable[[threading.Event], list[str]]
+
 
 def run_due(stop: threading.Event) -> list[str]:
     """Do what is due; a line for each piece of work. Raises the last MailerError after all pieces had their turn."""
     done: list[str] = []
     trouble: MailerError | None = None
-    for piece in (deliver_outbox, send_digests):
+    for piece in PIECES:
         try:
             done += piece(stop)
         except Busy:
@@ -37,13 +42,18 @@ def send_digests(stop: threading.Event) -> list[str]:
     return [f"digest {digest_id}: worked on" for digest_id in sending.send_due(stop)]
 
 
-def keep_going(stop: threading.Event) -> None:
-    """`run_due` for a loop that must not end: trouble is logged once in a while and tried again."""
+PIECES: tuple[Piece, ...] = (deliver_outbox, send_digests)
+
+
+def keep_going(piece: Piece, stop: threading.Event) -> None:
+    """One piece, for a loop that must not end: trouble is logged, and tried again after a rest."""
     try:
-        run_due(stop)
-    except MailerError as error:
-        log.warning("%s", error)
+        piece(stop)
+    except Busy:
+        return
+    except Exception as error:
+        known = error if isinstance(error, MailerError) else explain(error)
+        if known is None:
+            raise
+        log.warning("%s", known)
         stop.wait(TROUBLE_SECONDS)
-
-
-TROUBLE_SECONDS = 5.0

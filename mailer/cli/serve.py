@@ -4,7 +4,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from waitress.server import create_server
 from mailer.cli.common import application, say
 from mailer.config import settings
 from mailer.delivery.outbox import Sender
-from mailer.due import keep_going
+from mailer.due import PIECES, Piece, keep_going
 from mailer.errors import MailerError
 from mailer.lists import the_list
 
@@ -43,13 +43,15 @@ def command(host: str, port: int, *, no_sender: bool) -> None:
 def serving(app: Flask, host: str, port: int, *, sender: bool) -> Iterator[Any]:
     """A server that is listening, and a sender at work beside it. Raises MailerError if the port is taken."""
     server = create_server(app, sockets=[listen(host, port)], ident="", threads=8)
-    thread = Sender(lambda stop: in_app(app, stop))
-    if sender:
+    # Two threads: a letter that somebody waits for must not wait for a digest to thousands.
+    senders = [Sender(in_app(app, piece)) for piece in PIECES] if sender else []
+    for thread in senders:
         thread.start()
     try:
         yield server
     finally:
-        thread.stop()
+        for thread in senders:
+            thread.stop()
         server.close()
 
 
@@ -61,9 +63,12 @@ def listen(host: str, port: int) -> socket.socket:
         raise MailerError(f"can't listen on {host}:{port} ({error.strerror}); choose another --port") from None
 
 
-def in_app(app: Flask, stop: threading.Event) -> None:
-    with app.app_context():
-        keep_going(stop)
+def in_app(app: Flask, piece: Piece) -> Callable[[threading.Event], None]:
+    def work(stop: threading.Event) -> None:
+        with app.app_context():
+            keep_going(piece, stop)
+
+    return work
 
 
 def run(server: Any) -> None:
