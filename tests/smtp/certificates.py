@@ -9,6 +9,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 class Authority:
     """Signs certificates; `file` is what a client must trust."""
@@ -19,6 +31,7 @@ class Authority:
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
         ends = dt.datetime.now(dt.UTC) + dt.timedelta(days=9)
         builder = self.builder(self.name, self.key, ends).add_extension(x509.BasicConstraints(True, None), True)
+        builder = builder.add_extension(SIGNS_CERTIFICATES, True)
         self.file = folder / "authority.pem"
         self.file.write_bytes(builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
@@ -33,6 +46,8 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(dt.datetime.now(dt.UTC) - dt.timedelta(days=30))
             .not_valid_after(ends)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False)
         )
 
     def server_context(self, host: str, *, expired: bool = False) -> ssl.SSLContext:
