@@ -21,7 +21,6 @@ from flask import current_app
 
 from mailer import parsing
 from mailer.errors import ConfigError
-from mailer.parsing import SECRET_LENGTH
 
 PREFIX = "MAILER_"
 FILE = "mailer.toml"
@@ -124,8 +123,8 @@ class Config:
         """What no single setting can tell. Raises ConfigError."""
         if not self.secret_key:
             raise ConfigError(
-                "SECRET_KEY is not set: run 'mailer init' for a mailer.toml with a fresh one, "
-                f"or set MAILER_SECRET_KEY to at least {SECRET_LENGTH} random characters"
+                f"SECRET_KEY is not set: go to the folder of your {FILE} or name it in MAILER_CONFIG, "
+                "or run 'mailer init' for a new installation"
             )
         if re.fullmatch(r"sqlite(\+\w+)?:(//|///)(:memory:)?(\?.*)?", self.database_url):
             raise ConfigError("DATABASE_URL is a database in memory, which forgets everybody: name a file")

@@ -72,6 +72,7 @@ def prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
     if not isinstance(connection, sqlite3.Connection):
         return
     connection.isolation_level = None
+    keep_private(connection)
     for pragma in (
         f"busy_timeout={BUSY_SECONDS * 1000}",
         "journal_mode=WAL",
@@ -79,6 +80,13 @@ def prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def keep_private(connection: sqlite3.Connection) -> None:
+    """A database holds people's addresses: only its owner may read it. SQLite gives its side files the same mode."""
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    if path and Path(path).stat().st_size == 0:
+        Path(path).chmod(0o600)
 
 
 @event.listens_for(Engine, "begin")

@@ -182,7 +182,10 @@ class Subscription(Base):
 
 
 class ConsentEvent(Base):
-    """Append-only evidence: what was asked, when, from where, with which wording. Never changed."""
+    """Append-only evidence: what was asked, when, from where, with which wording. Never changed.
+
+    Of an import, the wording is the basis that the operator stated.
+    """
 
     __tablename__ = "consent_event"
 

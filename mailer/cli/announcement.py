@@ -37,7 +37,11 @@ def add(files: tuple[Path, ...]) -> None:
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON array.")
 @with_app
 def list_(*, wants_json: bool) -> None:
-    """List the announcements, the newest first."""
+    """List the announcements, the newest first.
+
+    \b
+    Example:  mailer announcement list
+    """
     found = announcements.every()
     if wants_json:
         as_json([summary(each) for each in found])
@@ -52,7 +56,11 @@ def list_(*, wants_json: bool) -> None:
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 @with_app
 def show(announcement_id: int, *, wants_json: bool) -> None:
-    """Show an announcement in all its languages."""
+    """Show an announcement in all its languages.
+
+    \b
+    Example:  mailer announcement show 1
+    """
     found = announcements.find(announcement_id)
     if wants_json:
         as_json({**summary(found), "translations": [translation(text) for text in found.translations]})
@@ -66,7 +74,11 @@ def show(announcement_id: int, *, wants_json: bool) -> None:
 @click.argument("announcement_id", type=int, metavar="ID")
 @with_app
 def remove(announcement_id: int) -> None:
-    """Remove an announcement that no digest holds."""
+    """Remove an announcement that no digest holds.
+
+    \b
+    Example:  mailer announcement remove 1
+    """
     removed = announcements.remove(announcement_id)
     say(f"removed announcement {announcement_id} ({removed.key})")
 

@@ -44,7 +44,7 @@ def tutorial(demo: Instance, port: int) -> list[str]:
         f"  1. Sign up on the form        http://127.0.0.1:{port}/",
         f"  2. Open the mail, confirm     http://127.0.0.1:{port}/demo/mailbox",
         "",
-        "  3. In a second terminal, look at the digest that is waiting, and send it:",
+        "  3. Once you have confirmed, look at the digest that is waiting, and send it, in a second terminal:",
         "",
         f"       export MAILER_CONFIG={demo.settings_file}",
         f"       {command} digest preview {number}",
@@ -53,5 +53,8 @@ def tutorial(demo: Instance, port: int) -> list[str]:
         "",
         "  4. Read it in the mailbox, and leave the list by its link.",
         "",
-        f"  Write one of your own: '{command} announcement add FILE.md', then '{command} digest compose'.",
+        "  5. Write one of your own:",
+        "",
+        f"       {command} announcement add FILE.md",
+        f"       {command} digest compose",
     ]

@@ -19,7 +19,7 @@ from mailer.digests import sending
 from mailer.digests.compose import Choice
 from mailer.digests.sending import Status
 from mailer.errors import BadInput, Interrupted, MailerError, NotAllowed
-from mailer.models import DeliveryState, DigestState, Frequency
+from mailer.models import DeliveryState, Digest, DigestState, Frequency
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 digest_id_argument = click.argument("digest_id", type=int, metavar="ID")
@@ -71,8 +71,12 @@ def compose(
         as_json({"digest": digest.id})
         return
     for item in digest.announcements:
-        say(f"  {item.id}  {item.translations[0].title}")
-    say(f"a draft for {sending.audience(digest)} subscribers; look at it with 'mailer digest preview {digest.id}'")
+        before = composing.held_before(item, digest)
+        note = f"  (already in digest {before.id}, {before.state})" if before else ""
+        say(f"  {item.id}  {item.translations[0].title}{note}")
+    who = f"who chose {digest.frequency}" if digest.frequency else "whatever frequency they chose"
+    say(f"a draft for {sending.audience(digest)} confirmed subscribers, {who}")
+    say(f"look at it with 'mailer digest preview {digest.id}'; drop it with 'mailer digest cancel {digest.id}'")
     say(str(digest.id))
 
 
@@ -99,13 +103,18 @@ def send(digest_id: int, *, yes: bool, expect: int | None, at: datetime | None, 
     """
     digest = composing.find(digest_id)
     sending.check_startable(digest)
+    moment = future(at) if at else None
     if digest.state in sending.STARTABLE:
-        check_audience(sending.audience(digest), expect, digest_id)
+        count = sending.audience(digest)
+        check_audience(count, expect, digest_id)
         if not yes:
-            ask(f"Send digest {digest_id} to {sending.audience(digest)} confirmed subscribers?")
-    if at:
-        schedule(digest_id, at)
+            ask(question(digest, count, moment))
+    if moment:
+        sending.schedule(digest_id, moment)
+        say(f"digest {digest_id} goes out at {moment:%Y-%m-%d %H:%M %Z}, by 'mailer serve' or 'mailer run-due'")
         return
+    if digest.state is DigestState.SENT and not wants_json:
+        say(f"digest {digest_id} was sent before; nothing is sent again")
     with stop_on_signals() as stop, progress("sending", lambda: accounted(digest_id)) as move:
         try:
             status = sending.send(digest_id, stop=stop, progress=move)
@@ -119,17 +128,30 @@ def check_audience(count: int, expect: int | None, digest_id: int) -> None:
         raise NotAllowed(f"digest {digest_id} would go to {count} subscribers, not {expect}; nothing was sent")
 
 
-def ask(question: str) -> None:
-    if not click.confirm(question, err=True):
+def question(digest: Digest, count: int, at: datetime | None) -> str:
+    """Everything that can't be taken back, in one sentence."""
+    when = f" at {at:%Y-%m-%d %H:%M %Z}" if at else ""
+    return (
+        f"Send digest {digest.id}, {looking.subject(digest)!r}, from {settings().sender} "
+        f"with links to {settings().base_url}{when}, to {count} confirmed subscribers?"
+    )
+
+
+def ask(text: str) -> None:
+    try:
+        agreed = click.confirm(text, err=True)
+    except click.Abort:
+        agreed = False
+    if not agreed:
         raise Interrupted("nothing was sent")
 
 
-def schedule(digest_id: int, at: datetime) -> None:
+def future(at: datetime) -> datetime:
+    """A time in the list's time zone. Raises BadInput if it is past."""
     moment = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(settings().timezone))
     if moment <= now():
         raise BadInput(f"{moment:%Y-%m-%d %H:%M} is past; leave --at out to send now")
-    sending.schedule(digest_id, moment)
-    say(f"digest {digest_id} goes out at {moment:%Y-%m-%d %H:%M %Z}, by 'mailer serve' or 'mailer run-due'")
+    return moment
 
 
 def accounted(digest_id: int) -> tuple[int, int]:
@@ -180,7 +202,11 @@ def describe(status: Status) -> str:
 @json_option
 @with_app
 def status(digest_id: int, *, wants_json: bool) -> None:
-    """Say what became of a digest: its state and the account of its letters."""
+    """Say what became of a digest: its state and the account of its letters.
+
+    \b
+    Example:  mailer digest status 1 --json
+    """
     found = sending.status(digest_id)
     if wants_json:
         as_json(found.as_json())
@@ -190,18 +216,22 @@ def status(digest_id: int, *, wants_json: bool) -> None:
 
 @command.command()
 @digest_id_argument
-@json_option
+@click.option("--json", "wants_json", is_flag=True, help="Print one JSON array.")
 @click.option("--csv", "wants_csv", is_flag=True, help="Print CSV with a header line.")
 @with_app
 def report(digest_id: int, *, wants_json: bool, wants_csv: bool) -> None:
-    """A line per recipient: state, attempts, time, the server's reply."""
+    """A line per recipient: state, attempts, time, the server's reply.
+
+    \b
+    Example:  mailer digest report 1 --csv > report.csv
+    """
     names = ("email", "state", "attempts", "time", "reply")
     rows = [
         (
             email or "(erased)",
             row.state.value,
             row.attempts,
-            row.settled_at and row.settled_at.isoformat(),
+            row.settled_at and row.settled_at.isoformat(timespec="seconds"),
             row.reply,
         )
         for email, row in sending.report(digest_id)
@@ -219,7 +249,11 @@ def report(digest_id: int, *, wants_json: bool, wants_csv: bool) -> None:
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON array.")
 @with_app
 def list_(*, wants_json: bool) -> None:
-    """List the digests, the newest first."""
+    """List the digests, the newest first.
+
+    \b
+    Example:  mailer digest list
+    """
     found = [(each, looking.subject(each)) for each in composing.every()]
     if wants_json:
         as_json([{"digest": each.id, "state": each.state, "title": title} for each, title in found])
@@ -232,7 +266,11 @@ def list_(*, wants_json: bool) -> None:
 @digest_id_argument
 @with_app
 def pause(digest_id: int) -> None:
-    """Stop a digest that is being sent, from any terminal; what is on the wire finishes."""
+    """Stop a digest that is being sent, from any terminal; what is on the wire finishes.
+
+    \b
+    Example:  mailer digest pause 1
+    """
     sending.pause(digest_id)
     say(f"digest {digest_id} is paused; go on with 'mailer digest resume {digest_id}'")
 
@@ -241,7 +279,11 @@ def pause(digest_id: int) -> None:
 @digest_id_argument
 @with_app
 def resume(digest_id: int) -> None:
-    """Let a paused digest go on."""
+    """Let a paused digest go on.
+
+    \b
+    Example:  mailer digest resume 1
+    """
     sending.resume(digest_id)
     say(f"digest {digest_id} may go on: 'mailer digest send {digest_id}', or let 'mailer serve' do it")
 
@@ -250,7 +292,11 @@ def resume(digest_id: int) -> None:
 @digest_id_argument
 @with_app
 def cancel(digest_id: int) -> None:
-    """Send nothing more of a digest. What arrived stays on record."""
+    """Send nothing more of a digest. What arrived stays on record.
+
+    \b
+    Example:  mailer digest cancel 1
+    """
     sending.cancel(digest_id)
     say(describe(sending.status(digest_id)))
 
@@ -261,7 +307,11 @@ def cancel(digest_id: int) -> None:
 @click.option("--unknown", "which", flag_value="unknown", help="Those whose fate nobody knows.")
 @with_app
 def retry(digest_id: int, which: str | None) -> None:
-    """Queue letters again, with the same bytes and Message-ID, so that receivers can drop a second copy."""
+    """Queue letters again, with the same bytes and Message-ID, so that receivers can drop a second copy.
+
+    \b
+    Example:  mailer digest retry 1 --unknown
+    """
     if which is None:
         raise click.UsageError("say which: --failed or --unknown")
     count = sending.retry(digest_id, which)

@@ -1,6 +1,7 @@
 """`mailer serve`: the site, and the sender in the same process."""
 
 import logging
+import os
 import signal
 import socket
 import threading
@@ -60,7 +61,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
-        raise MailerError(f"can't listen on {host}:{port} ({error.strerror}); choose another --port") from None
+        raise MailerError(
+            f"can't listen on {host}:{port} ({os.strerror(error.errno or 0)}); choose another --port"
+        ) from None
 
 
 def in_app(app: Flask, piece: Piece) -> Callable[[threading.Event], None]:
@@ -72,6 +75,6 @@ def in_app(app: Flask, piece: Piece) -> Callable[[threading.Event], None]:
 
 
 def run(server: Any) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    """Serve until SIGINT or SIGTERM; the latter also where a shell started us with SIGINT ignored."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     server.run()

@@ -10,7 +10,11 @@ from mailer.subscriptions import people
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 @with_app
 def command(*, wants_json: bool) -> None:
-    """Count the subscriptions in each state."""
+    """Count the subscriptions in each state.
+
+    \b
+    Example:  mailer stats --json
+    """
     counts = people.counts()
     if wants_json:
         as_json(counts)

@@ -40,7 +40,11 @@ def add(email: str, language: str | None) -> None:
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON array.")
 @with_app
 def list_(*, wants_json: bool) -> None:
-    """List everybody, whatever their state."""
+    """List everybody, whatever their state.
+
+    \b
+    Example:  mailer subscriber list --json
+    """
     if wants_json:
         as_json([people.summary(*each) for each in people.every()])
         return
@@ -53,7 +57,11 @@ def list_(*, wants_json: bool) -> None:
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 @with_app
 def show(email: str, *, wants_json: bool) -> None:
-    """Show all we hold about one person: state, consent evidence, deliveries."""
+    """Show all we hold about one person: state, consent evidence, deliveries.
+
+    \b
+    Example:  mailer subscriber show expert@example.org
+    """
     found = people.record(people.find(parse_address(email)))
     if wants_json:
         as_json(found)
@@ -63,7 +71,9 @@ def show(email: str, *, wants_json: bool) -> None:
         say(f"{name:<13} {', '.join(value) if isinstance(value, list) else value or '-'}")
     say("\nconsent")
     for event in consents:
-        say(f"  {event['at']}  {event['kind']:<13} {event['source']}  {event['ip'] or ''}")
+        say(f"  {event['at']}  {event['kind']:<13} {event['source']}  {event['ip'] or ''}".rstrip())
+        if event["wording"]:
+            say(f"    “{event['wording']}”")
     say("\nletters")
     for each in deliveries:
         say(f"  {each['created_at']}  {each['letter']:<19} {each['state']:<9} {each['subject']}")
@@ -98,7 +108,11 @@ def import_(file: Path, basis: str, *, dry_run: bool) -> None:
 @click.argument("email")
 @with_app
 def unsubscribe(email: str) -> None:
-    """End somebody's subscription on their word."""
+    """End somebody's subscription on their word.
+
+    \b
+    Example:  mailer subscriber unsubscribe expert@example.org
+    """
     address = parse_address(email)
     verbs.unsubscribe_address(address, operator("subscriber unsubscribe"))
     say(f"{address} gets no more digests")

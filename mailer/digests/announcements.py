@@ -42,7 +42,8 @@ def add_one(session: Session, list_id: int, file: AnnouncementFile) -> Added:
     if announcement is None:
         if file.is_translation:
             raise BadAnnouncement(
-                f"{file.name}: translation-of: there is no announcement {file.key!r}; add that one first"
+                f"{file.name}: translation-of: there is no announcement {file.key!r}; "
+                f"write 'key: {file.key}' into the file that this one translates, and add that one too"
             )
         announcement = Announcement(list_id=list_id, key=file.key, type=file.type, date=file.date, topics=[])
         session.add(announcement)

@@ -46,7 +46,10 @@ def compose(
         else:
             chosen = unsent(session, mailing_list.id, choice.since)
         if not chosen:
-            raise BadInput("there is nothing to compose: add announcements first, or name those that went out before")
+            raise BadInput(
+                "there is nothing to compose: every announcement stands in a digest already ('mailer digest list'); "
+                "add new ones, or name ids to use again"
+            )
         digest = Digest(
             list_id=mailing_list.id,
             slug=free_slug(session, mailing_list.id, title or chosen[0].translations[0].title),
@@ -75,6 +78,13 @@ def unsent(session: Session, list_id: int, since: date | None) -> list[Announcem
         held = select(DigestItem.announcement_id).join(Digest).where(Digest.state != DigestState.CANCELLED)
         query = query.where(Announcement.id.not_in(held))
     return list(session.scalars(query.order_by(Announcement.date.desc(), Announcement.id.desc())))
+
+
+def held_before(announcement: Announcement, digest: Digest) -> Digest | None:
+    """An earlier digest that holds the announcement too, unless it was cancelled."""
+    query = select(Digest).join(DigestItem).where(DigestItem.announcement_id == announcement.id)
+    earlier = query.where(Digest.id < digest.id, Digest.state != DigestState.CANCELLED)
+    return db.session.scalar(earlier.order_by(Digest.id.desc()).limit(1))
 
 
 def free_slug(session: Session, list_id: int, title: str) -> str:

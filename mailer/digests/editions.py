@@ -117,6 +117,7 @@ def words(digest: Digest, code: str, *, test: bool = False) -> Words:
         intro_text=markdown.to_text(digest.intro or ""),
         intro_html=intro_html(digest),
         test=test,
+        date=digest.approved_at or now(),
         unsubscribe_url=links().page(f"/unsubscribe/{slot('unsubscribe')}", lang=code),
         archive_url=links().page(f"/archive/{digest.slug}", lang=code),
         home_url=links().page("/", lang=code),

@@ -73,6 +73,8 @@ class FrontMatter:
             line = source.count("\n", 0, found.start()) + 1
             raise BadAnnouncement(f"{name}:{line}: a control character (U+{ord(found[0]):04X}); remove it")
         parts = re.match(r"---[ \t]*\n(.*?\n)---[ \t]*(?:\n|$)(.*)", source, re.DOTALL)
+        if not parts and source.startswith("---"):
+            raise BadAnnouncement(f"{name}:1: the front matter has no end; write a line '---' before the text")
         if not parts:
             raise BadAnnouncement(
                 f"{name}:1: no front matter; begin with a line '---', 'title: …', 'date: 2026-01-31', '---'"

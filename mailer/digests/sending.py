@@ -67,9 +67,9 @@ def approve(digest_id: int) -> Digest:
     with transaction() as session:
         digest = lock(session, digest_id)
         if digest.state is DigestState.DRAFT:
-            session.add_all(editions.stored(digest, rendered) for rendered in editions.render_all(digest))
             digest.move(DigestState.APPROVED)
             digest.approved_at = now()
+            session.add_all(editions.stored(digest, rendered) for rendered in editions.render_all(digest))
     return digest
 
 
@@ -149,11 +149,18 @@ def send_due(stop: threading.Event) -> list[int]:
 
 
 def pause(digest_id: int) -> None:
-    move(digest_id, DigestState.PAUSED)
+    """Raises NotAllowed for a digest that is not being sent."""
+    with transaction() as session:
+        lock(session, digest_id).move(DigestState.PAUSED)
 
 
 def resume(digest_id: int) -> None:
-    move(digest_id, DigestState.SENDING)
+    """Raises NotAllowed for a digest that is not paused."""
+    with transaction() as session:
+        digest = lock(session, digest_id)
+        if digest.state is not DigestState.PAUSED:
+            raise NotAllowed(f"digest {digest_id} is {digest.state}, not paused: there is nothing to resume")
+        digest.move(DigestState.SENDING)
 
 
 def cancel(digest_id: int) -> None:
@@ -162,11 +169,6 @@ def cancel(digest_id: int) -> None:
         digest = lock(session, digest_id)
         digest.move(DigestState.CANCELLED)
         ledger.cancel_open(session, digest_id)
-
-
-def move(digest_id: int, state: DigestState) -> None:
-    with transaction() as session:
-        lock(session, digest_id).move(state)
 
 
 def retry(digest_id: int, which: str) -> int:

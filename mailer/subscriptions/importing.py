@@ -42,6 +42,7 @@ class Row:
     topics: tuple[str, ...]
     consent_at: datetime
     source: str
+    basis: str
 
 
 @dataclass
@@ -71,13 +72,16 @@ def read_rows(path: Path, basis: str, report: Report) -> Iterator[Row]:
     """The file's good rows; a line in the report for each of the others."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            check_columns(path, reader.fieldnames or ())
+            first = file.readline()
+            separator = max(",;\t", key=first.count)  # spreadsheets save what their country parts numbers with
+            names = [name.strip().lower() for name in next(csv.reader([first], delimiter=separator), [])]
+            check_columns(path, names)
+            reader = csv.DictReader(file, names, delimiter=separator)
             for fields in reader:
                 try:
-                    yield parse_row(reader.line_num, fields, basis)
+                    yield parse_row(reader.line_num + 1, fields, basis)
                 except BadInput as error:
-                    report.refused.append(f"line {reader.line_num}: {error}")
+                    report.refused.append(f"line {reader.line_num + 1}: {error}")
     except UnicodeDecodeError:
         raise BadInput(f"{path} is not UTF-8; save it as CSV in UTF-8") from None
     except csv.Error as error:
@@ -105,7 +109,7 @@ def parse_row(line: int, fields: Mapping[str, str | None], basis: str) -> Row:
         address = addresses.parse(given["email"])
     except BadAddress as error:
         raise BadInput(f"{given['email'][:80]!r} is not an address: {error}") from None
-    topics = tuple(given.get("topics", "").split())
+    topics = tuple(given.get("topics", "").replace(",", " ").split())
     if bad := [topic for topic in topics if not is_word(topic)]:
         raise BadInput(f"topic {bad[0]!r} is not a word of a-z, 0-9 and hyphens")
     return Row(
@@ -115,7 +119,8 @@ def parse_row(line: int, fields: Mapping[str, str | None], basis: str) -> Row:
         frequency=Frequency(frequency),
         topics=topics,
         consent_at=parse_moment(given.get("consent_at", "")),
-        source=given.get("consent_source") or basis,
+        source=given.get("consent_source") or "subscriber import",
+        basis=basis,
     )
 
 
@@ -171,7 +176,7 @@ def add_subscription(session: Session, list_id: int, person: Subscriber, row: Ro
             at=row.consent_at,
             source=row.source[:500],
             language=row.language,
-            wording="",
+            wording=row.basis,
         )
     )
     session.add(subscription)

@@ -24,4 +24,5 @@ def show(slug: str) -> str:
         digest=digest,
         items=editions.items(digest, str(get_locale())),
         intro=editions.intro_html(digest),
+        date=digest.approved_at,
     )

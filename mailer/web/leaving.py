@@ -19,4 +19,4 @@ def ask(token: str) -> str:
 def leave(token: str) -> str:
     """No cookie, no form token, no redirect: the mail provider's server is the one who asks. Repeatable."""
     verbs.unsubscribe(token, evidence(links().page("/unsubscribe/")))
-    return render_template("pages/left.html")
+    return render_template("pages/goodbye.html")

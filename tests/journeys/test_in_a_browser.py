@@ -78,7 +78,7 @@ def test_the_whole_way(browser: Browser, demo: Demo, *, scripts: bool) -> None:
     demo.mailer("digest", "send", "1", "--yes")
     follow_in_mail(page, demo.url, "Unsubscribe")
     newest(page).get_by_role("button", name="Unsubscribe").click()
-    expect(newest(page).get_by_role("heading", level=1)).to_have_text("You are not subscribed")
+    expect(newest(page).get_by_role("heading", level=1)).to_have_text("You have left the list")
     assert '"confirmed": 0' in demo.mailer("stats", "--json")
     context.close()
 

@@ -22,7 +22,7 @@ def test_the_page_shows_a_button_and_the_button_ends_it(here: Installation) -> N
     link = digest_to(here, "ada@example.org")
     assert "<button" in here.site.get(link).text
     assert here.json("stats")["confirmed"] == 1, "opening the page changes nothing"
-    assert "You are not subscribed" in here.site.post(link).text
+    assert "You have left the list" in here.site.post(link).text
     assert here.json("stats") == {"pending": 0, "confirmed": 0, "ended": 1}
 
 

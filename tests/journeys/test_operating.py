@@ -67,6 +67,21 @@ def test_the_state_of_things_is_told_in_words_too(here: Installation) -> None:
     assert here.run("run-due").stdout == "nothing is due\n"
 
 
+def test_a_digest_that_was_sent_is_neither_resumed_nor_cancelled(here: Installation) -> None:
+    here.imported(1)
+    digest = here.draft()
+    here.run("digest", "send", digest, "--yes")
+    assert "nothing to resume" in here.error("digest", "resume", digest)
+    assert "can't become cancelled" in here.error("digest", "cancel", digest)
+    assert "nothing is sent again" in here.run("digest", "send", digest, "--yes").stdout
+
+
+def test_composing_says_what_another_digest_holds(here: Installation) -> None:
+    first = here.draft()
+    assert f"(already in digest {first}, draft)" in here.run("digest", "compose", 1).stdout
+    assert "stands in a digest already" in here.error("digest", "compose")
+
+
 def test_failed_letters_can_be_tried_again(here: Installation) -> None:
     here.imported(2)
     here.mail_server.answer("RCPT", "person1@", "550 5.1.1 no such user", times=1)
@@ -97,10 +112,20 @@ def test_a_list_is_taken_over_with_its_evidence_and_without_a_letter(here: Insta
     ada = here.json("subscriber", "show", "ada@example.org")
     assert (ada["state"], ada["language"], ada["frequency"]) == ("confirmed", "fr", "monthly")
     assert ada["topics"] == ["policy", "generative-ai"]
-    assert (ada["consent"][0]["source"], ada["consent"][0]["at"][:10]) == ("a card at the door", "2023-09-21")
-    assert here.json("subscriber", "show", "benoit@xn--exmple-cua.org")["consent"][0]["source"] == "the old list"
+    evidence = ada["consent"][0]
+    assert (evidence["kind"], evidence["at"][:10]) == ("imported", "2023-09-21")
+    assert (evidence["source"], evidence["wording"]) == ("a card at the door", "the old list")
+    assert "the old list" in here.run("subscriber", "show", "benoit@xn--exmple-cua.org").stdout
     here.run("run-due")
     assert here.mail_server.mails == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_what_a_spreadsheet_saves_can_be_imported(here: Installation, separator: str) -> None:
+    rows = f"Email{separator}Language\r\nada@example.org{separator}fr\r\n\r\n"
+    here.run("subscriber", "import", here.write("list.csv", "\ufeff" + rows), "--basis", "x")
+    assert here.json("subscriber", "show", "ada@example.org")["language"] == "fr"
 
 
 def test_importing_again_changes_nothing_and_revives_nobody(here: Installation) -> None:
@@ -150,7 +175,8 @@ def test_init_makes_an_installation_and_may_be_repeated(tmp_path: Path, monkeypa
     again = CliRunner().invoke(main, ["init"], catch_exceptions=False)
     assert (first.exit_code, again.exit_code) == (0, 0)
     assert (tmp_path / "mailer.toml").read_text(encoding="utf-8") == settings
-    assert os.stat("mailer.toml").st_mode & 0o077 == 0, "only the owner may read the key"
+    for name in ("mailer.toml", "mailer.db"):
+        assert os.stat(name).st_mode & 0o077 == 0, f"only the owner may read {name}"
     stats = CliRunner().invoke(main, ["stats", "--json"], catch_exceptions=False)
     assert json.loads(stats.stdout) == {"pending": 0, "confirmed": 0, "ended": 0}
 

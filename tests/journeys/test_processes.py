@@ -68,6 +68,20 @@ def test_the_site_answers_while_the_mail_server_is_silent(served: tuple[Installa
     here.mail_server.wait_for(3, seconds=30)
 
 
+def test_a_site_that_a_script_started_ends_on_sigterm(here: Installation) -> None:
+    """A shell without job control starts what it puts in the background with SIGINT ignored."""
+    process = start(
+        here,
+        *("serve", "--port", str(free_port())),
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    assert process.stdout
+    assert process.stdout.readline()
+    process.terminate()
+    assert finish(process)[0] == 0
+
+
 def test_a_port_that_is_taken_is_said(served: tuple[Installation, str]) -> None:
     here, url = served
     assert "choose another --port" in here.error("serve", "--port", url.rsplit(":", 1)[1])

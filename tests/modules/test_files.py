@@ -144,7 +144,7 @@ BAD = [  # the file, the line to look at, a word of what is said
     ("", 1, "no front matter"),
     ("title: T\ndate: 2023-09-22\n", 1, "no front matter"),
     ("\n" + WHOLE, 1, "no front matter"),
-    ("---\ntitle: T\ndate: 2023-09-22\n", 1, "no front matter"),
+    ("---\ntitle: T\ndate: 2023-09-22\n", 1, "has no end"),
     (source("- title\n- date"), 2, "name: value"),
     (source("date: 2023-09-22"), 1, "title: is missing"),
     (source("title:\ndate: 2023-09-22"), 2, "title: is missing"),
