@@ -51,7 +51,7 @@ class Config:
     base_url: str = setting(
         "http://127.0.0.1:8000", parsing.base_url, "Every link in a mail begins with it: the site's public address"
     )
-    list_name: str = setting("Frontier Technologies", parsing.required_text, "The list's name, as readers see it")
+    list_name: str = setting("Frontier Technologies", parsing.name, "The list's name, as readers see it")
     list_slug: str = setting(
         "frontier-technologies", parsing.slug, "The list's name in List-Id; do not change it later"
     )
@@ -174,7 +174,7 @@ def read_file(environ: Mapping[str, str], folder: Path) -> dict[str, tuple[Any, 
     if not path.exists() and "MAILER_CONFIG" not in environ:
         return {}
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} can't be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -3,8 +3,8 @@
 import fcntl
 import hashlib
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -105,8 +105,8 @@ def transaction() -> Iterator[Session]:
     Raises DatabaseError when the database is locked, full or gone.
     """
     session: Session = db.session()
-    session.rollback()  # a page may have read already; a write begins its own transaction
     try:
+        leave_reading(session)
         session.connection(execution_options={"writes": True})
         yield session
         session.commit()
@@ -116,6 +116,14 @@ def transaction() -> Iterator[Session]:
         if known:
             raise known from error
         raise
+
+
+def leave_reading(session: Session) -> None:
+    """End what was only read: a write begins its own transaction. A connection that died meanwhile is let go."""
+    try:
+        session.rollback()
+    except exc.DBAPIError:
+        session.invalidate()
 
 
 def insert_new(session: Session, model: type[Base], **values: Any) -> bool:
@@ -150,46 +158,57 @@ def explain(error: Exception) -> DatabaseError | None:
         return None
     original = getattr(error, "orig", None) or error
     unusable = isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError)
+    said = str(original).strip().splitlines()[0]
+    if isinstance(error, exc.IntegrityError) and "unique" in said.lower():
+        return DatabaseError("another process did the same at the same moment; look, then try again")
     if not unusable and type(original).__name__ not in ("DatabaseError", "UndefinedTable", "UndefinedColumn"):
         return None
-    said = str(original).strip().splitlines()[0]
     hint = next((words for mark, words in ADVICE.items() if mark in said.lower()), "is it running?")
     return DatabaseError(f"the database can't be used ({said}): {hint}")
 
 
 @contextmanager
-def exclusive(name: str) -> Iterator[None]:
+def exclusive(name: str) -> Iterator[Callable[[], bool]]:
     """Hold the lock `name` among all processes of this installation; it is free again when its holder dies.
 
-    Raises Busy if another process has it.
+    Gives a function that says whether it is still held: on PostgreSQL it goes with its connection. Raises Busy if
+    another process has it.
     """
-    holder = hold_row_lock if db.engine.dialect.name == "postgresql" else hold_file_lock
-    with holder(name):
-        yield
+    holder = hold_advisory_lock if db.engine.dialect.name == "postgresql" else hold_file_lock
+    with holder(name) as still_held:
+        yield still_held
 
 
 @contextmanager
-def hold_file_lock(name: str) -> Iterator[None]:
+def hold_file_lock(name: str) -> Iterator[Callable[[], bool]]:
     path = Path(f"{db.engine.url.database}-{name}.lock")
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise busy(name) from None
-        yield
+        yield lambda: True
 
 
 @contextmanager
-def hold_row_lock(name: str) -> Iterator[None]:
+def hold_advisory_lock(name: str) -> Iterator[Callable[[], bool]]:
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
     with db.engine.connect() as plain:
         connection = plain.execution_options(isolation_level="AUTOCOMMIT")
         if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
             raise busy(name)
+
+        def still_held() -> bool:
+            try:
+                return bool(connection.scalar(text("SELECT true")))
+            except exc.SQLAlchemyError:
+                return False
+
         try:
-            yield
+            yield still_held
         finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+            with suppress(exc.SQLAlchemyError):  # gone with its connection
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
 
 
 def busy(name: str) -> Busy:

@@ -342,6 +342,8 @@ class Delivery(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     next_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    first_tried_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    resent: Mapped[bool] = mapped_column(default=False)
     settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     reply: Mapped[str | None] = mapped_column(Text)
 

@@ -1,6 +1,7 @@
 """Parsers of single settings: a raw value in, the parsed one out. A ValueError says what the value is or has wrong."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from email.utils import getaddresses
 from typing import Any
@@ -10,20 +11,31 @@ from zoneinfo import ZoneInfo
 SECRET_LENGTH = 32
 WORD = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # keys, topics, slugs
 LONGEST_WORD = 100
+LONGEST_TEXT = 1000
+LONGEST_NAME = 200
+UNPRINTABLE = {"Cc", "Cs", "Co", "Zl", "Zp"}
 MAILBOX = re.compile(r"[^\s@<>(),;:\\\"\[\]]+@[\w.-]+")
 
 
 def text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError("is not a text")
-    if any(ord(character) < 32 or ord(character) == 127 for character in str(value)):
-        raise ValueError("holds a line break or another control character")
+    if any(unicodedata.category(character) in UNPRINTABLE for character in str(value)):
+        raise ValueError("holds a line break or another character that can't be shown")
+    if len(str(value)) > LONGEST_TEXT:
+        raise ValueError(f"is longer than {LONGEST_TEXT} characters")
     return str(value).strip()
 
 
 def required_text(value: Any) -> str:
     if not text(value):
         raise ValueError("is empty")
+    return text(value)
+
+
+def name(value: Any) -> str:
+    if len(required_text(value)) > LONGEST_NAME:
+        raise ValueError(f"is longer than {LONGEST_NAME} characters")
     return text(value)
 
 

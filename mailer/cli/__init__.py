@@ -1,6 +1,7 @@
 """The `mailer` command: one file per noun. Parse, call one verb, print what came of it."""
 
 import importlib
+import io
 import sys
 from typing import Any
 
@@ -42,6 +43,9 @@ class Commands(click.Group):
             formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a terminal that can't show a letter shows a mark instead
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except MailerError as error:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from mailer.cli.common import as_json, say, with_app
+from mailer.cli.common import ID, as_json, say, with_app
 from mailer.digests import announcements
 from mailer.models import Announcement
 
@@ -52,7 +52,7 @@ def list_(*, wants_json: bool) -> None:
 
 
 @command.command()
-@click.argument("announcement_id", type=int, metavar="ID")
+@click.argument("announcement_id", type=ID, metavar="ID")
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 @with_app
 def show(announcement_id: int, *, wants_json: bool) -> None:
@@ -71,7 +71,7 @@ def show(announcement_id: int, *, wants_json: bool) -> None:
 
 
 @command.command()
-@click.argument("announcement_id", type=int, metavar="ID")
+@click.argument("announcement_id", type=ID, metavar="ID")
 @with_app
 def remove(announcement_id: int) -> None:
     """Remove an announcement that no digest holds.

@@ -73,6 +73,10 @@ def read_text(path: Path) -> str:
         raise BadInput(f"{path} can't be read: {error.strerror}") from None
 
 
+# Rows are numbered from 1; a larger number than a database can hold is wrong usage.
+ID = click.IntRange(1, 2**31 - 1)
+
+
 class Day(click.ParamType[date]):
     """A date like 2026-01-31."""
 

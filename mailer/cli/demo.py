@@ -2,12 +2,13 @@
 
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from mailer.cli.common import say
-from mailer.cli.serve import run, serving
+from mailer.cli.serve import end_on_sigterm, serving
 from mailer.demo.catcher import free_port
 from mailer.demo.instance import Instance, instance
 from mailer.demo.story import Story
@@ -28,10 +29,12 @@ def command(port: int, *, once: bool) -> None:
             threading.Thread(target=server.run, daemon=True).start()
             Story(demo, f"http://127.0.0.1:{port}", say).play()
             return
-        for line in tutorial(demo, port):
-            say(line)
-        sys.stdout.flush()
-        run(server)
+        with suppress(KeyboardInterrupt):
+            end_on_sigterm()
+            for line in tutorial(demo, port):
+                say(line)
+            sys.stdout.flush()
+            server.run()
 
 
 def tutorial(demo: Instance, port: int) -> list[str]:

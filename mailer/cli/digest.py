@@ -3,14 +3,14 @@
 import csv
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 
 from mailer.cli import looking
-from mailer.cli.common import Day, Moment, as_json, progress, read_text, say, stop_on_signals, with_app
+from mailer.cli.common import ID, Day, Moment, as_json, progress, read_text, say, stop_on_signals, with_app
 from mailer.config import settings
 from mailer.db import now
 from mailer.delivery import account
@@ -21,8 +21,9 @@ from mailer.digests.sending import Status
 from mailer.errors import BadInput, Interrupted, MailerError, NotAllowed
 from mailer.models import DeliveryState, Digest, DigestState, Frequency
 
+FURTHEST = timedelta(days=1000)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-digest_id_argument = click.argument("digest_id", type=int, metavar="ID")
+digest_id_argument = click.argument("digest_id", type=ID, metavar="ID")
 json_option = click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -81,7 +82,7 @@ def compose(
 
 
 def choice(what: Sequence[str], since: date | None) -> Choice:
-    ids = [int(each) for each in what if each.isdecimal()]
+    ids = [ID.convert(int(each), None, None) for each in what if each.isdecimal()]
     files = [Path(each) for each in what if not each.isdecimal()]
     if missing := [path for path in files if not path.is_file()]:
         raise click.BadParameter(f"{str(missing[0])!r} is neither an announcement's id nor a file")
@@ -140,8 +141,9 @@ def question(digest: Digest, count: int, at: datetime | None) -> str:
 def ask(text: str) -> None:
     try:
         agreed = click.confirm(text, err=True)
-    except click.Abort:
+    except (click.Abort, RuntimeError):  # no answer, or nobody there to give one
         agreed = False
+        click.echo(err=True)
     if not agreed:
         raise Interrupted("nothing was sent")
 
@@ -149,8 +151,8 @@ def ask(text: str) -> None:
 def future(at: datetime) -> datetime:
     """A time in the list's time zone. Raises BadInput if it is past."""
     moment = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(settings().timezone))
-    if moment <= now():
-        raise BadInput(f"{moment:%Y-%m-%d %H:%M} is past; leave --at out to send now")
+    if not now() < moment < now() + FURTHEST:
+        raise BadInput(f"{moment:%Y-%m-%d %H:%M} is past, or years away; leave --at out to send now")
     return moment
 
 
@@ -173,6 +175,8 @@ def conclude(status: Status, *, interrupted: bool, wants_json: bool) -> None:
     else:
         say(describe(status))
     tally, again = status.tally, f"go on with 'mailer digest send {status.digest}'"
+    if status.state is DigestState.CANCELLED:
+        raise Interrupted(f"digest {status.digest} was cancelled meanwhile; nothing more goes out")
     if status.state is DigestState.PAUSED:
         raise Interrupted(f"paused; 'mailer digest resume {status.digest}', then {again}")
     if interrupted and tally.open:

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from mailer.cli.common import parse_address, say, with_app
+from mailer.cli.common import ID, parse_address, say, with_app
 from mailer.digests import compose, editions, sending
+from mailer.errors import MailServerError
 from mailer.letters.slots import Recipient
-from mailer.models import Digest
+from mailer.models import DeliveryState, Digest
 from mailer.subscriptions import people
 
 OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
@@ -31,7 +32,7 @@ def known_language(given: str | None) -> str:
 
 
 @click.command()
-@click.argument("digest_id", type=int, metavar="ID")
+@click.argument("digest_id", type=ID, metavar="ID")
 @click.option("--language", metavar="L", help="Default: the list's first, or the subscriber's with --as.")
 @click.option("--as", "email", metavar="EMAIL", help="As this subscriber gets it.")
 @click.option("--html", type=OUT, metavar="FILE", help="Write the HTML part there.")
@@ -99,7 +100,7 @@ def show(copy: bytes) -> None:
 
 
 @click.command()
-@click.argument("digest_id", type=int, metavar="ID")
+@click.argument("digest_id", type=ID, metavar="ID")
 @click.option("--to", "to", multiple=True, required=True, metavar="ADDRESS", help="Any address; repeat for more.")
 @click.option("--language", metavar="L", help="Default: the list's first.")
 @with_app
@@ -110,5 +111,9 @@ def test(digest_id: int, to: tuple[str, ...], language: str | None) -> None:
     Example:  mailer digest test 1 --to me@example.org --to you@example.org
     """
     recipients = [parse_address(each) for each in to]
-    for address, reply in sending.send_test(digest_id, recipients, known_language(language)):
-        say(f"{address}  {reply}")
+    outcomes = sending.send_test(digest_id, recipients, known_language(language))
+    for address, outcome in outcomes:
+        say(f"{address}  {outcome.reply}")
+    refused = [address.email for address, outcome in outcomes if outcome.state is not DeliveryState.ACCEPTED]
+    if refused:
+        raise MailServerError(f"the mail server did not take the copy to {', '.join(refused)}; its reply says why")

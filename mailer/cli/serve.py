@@ -1,18 +1,20 @@
 """`mailer serve`: the site, and the sender in the same process."""
 
+import errno
 import logging
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
 from flask import Flask
 from waitress.server import create_server
 
+from mailer.app import LARGEST_REQUEST
 from mailer.cli.common import application, say
 from mailer.config import settings
 from mailer.delivery.outbox import Sender
@@ -34,16 +36,19 @@ def command(host: str, port: int, *, no_sender: bool) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     with application() as app:
         the_list()  # a database that isn't ready is said now, not to the first visitor
-        with serving(app, host, port, sender=not no_sender) as server:
+        end_on_sigterm()
+        with serving(app, host, port, sender=not no_sender) as server, suppress(KeyboardInterrupt):
             address = f"http://{host}:{server.effective_port}"
             say(f"serving on {address} (public address: {settings().base_url}); stop with Ctrl-C")
-            run(server)
+            server.run()
 
 
 @contextmanager
 def serving(app: Flask, host: str, port: int, *, sender: bool) -> Iterator[Any]:
     """A server that is listening, and a sender at work beside it. Raises MailerError if the port is taken."""
-    server = create_server(app, sockets=[listen(host, port)], ident="", threads=8)
+    server = create_server(
+        app, sockets=[listen(host, port)], ident="", threads=8, max_request_body_size=2 * LARGEST_REQUEST
+    )
     # Two threads: a letter that somebody waits for must not wait for a digest to thousands.
     senders = [Sender(in_app(app, piece)) for piece in PIECES] if sender else []
     for thread in senders:
@@ -60,10 +65,9 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=256)
-    except OSError as error:
-        raise MailerError(
-            f"can't listen on {host}:{port} ({os.strerror(error.errno or 0)}); choose another --port"
-        ) from None
+    except (OSError, UnicodeError) as error:
+        reason = os.strerror(getattr(error, "errno", None) or errno.EADDRNOTAVAIL)
+        raise MailerError(f"can't listen on {host}:{port} ({reason}); choose another --port or --host") from None
 
 
 def in_app(app: Flask, piece: Piece) -> Callable[[threading.Event], None]:
@@ -74,7 +78,6 @@ def in_app(app: Flask, piece: Piece) -> Callable[[threading.Event], None]:
     return work
 
 
-def run(server: Any) -> None:
-    """Serve until SIGINT or SIGTERM; the latter also where a shell started us with SIGINT ignored."""
+def end_on_sigterm() -> None:
+    """SIGTERM ends as Ctrl-C does, also where a shell started us with SIGINT ignored."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    server.run()

@@ -93,7 +93,7 @@ def import_(file: Path, basis: str, *, dry_run: bool) -> None:
     \b
     Example:  mailer subscriber import members.csv --basis "signed up at the 2023 conference"
     """
-    if not basis.strip():
+    if not basis.strip() or not basis.isprintable():
         raise click.BadParameter("say why these people may be written to", param_hint="--basis")
     report = importing.import_file(file, basis.strip(), dry_run=dry_run)
     for line in report.refused:

@@ -74,6 +74,7 @@ def last_letter(session: Session, subscriber_id: int, kind: LetterKind) -> datet
 
 def contents(edition_id: int) -> bytes:
     found = db.session.scalar(select(Edition.content).where(Edition.id == edition_id))
+    db.session.rollback()  # nothing stays open across the network
     if found is None:
         raise LookupError(f"edition {edition_id} is gone")
     return found

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parseaddr
@@ -27,7 +27,7 @@ from mailer.letters.edition import Template
 from mailer.links import Links, links
 from mailer.models import DeliveryState, LetterKind
 
-SHARE = 25  # letters that a session gets at a time: what a crash can leave in doubt, and what a commit covers
+SHARE = 10  # letters that a session gets at a time: what a crash can leave in doubt, and what a commit covers
 STALE_SECONDS = 5  # a claimed letter not begun by then is claimed anew, so that who left meanwhile gets none
 PATIENCE = (
     0.5,
@@ -73,14 +73,17 @@ class Courier:
     def deliver(self, letter: Letter, template: Template) -> Outcome:
         config = self.session.config
         sender = config.sender if letter.kind is LetterKind.DIGEST else config.account_sender
-        message = template.splice(letter.recipient, self.links)
+        try:
+            message = template.splice(letter.recipient, self.links)
+        except ValueError as error:
+            return Outcome(DeliveryState.BLOCKED, f"not sent, it can't be made: {error}"[:500])
         return self.session.deliver(parseaddr(sender)[1], letter.recipient.email, message)
 
     def settlement(self, letter: Letter, outcome: Outcome) -> Settlement:
         if outcome.state is not DeliveryState.DEFERRED:
             return Settlement(letter.id, outcome)
         next_at = now() + backoff(letter.attempts + 1, self.chance)
-        if next_at > letter.recipient.created_at + GIVE_UP_AFTER:
+        if letter.first_tried_at and next_at > letter.first_tried_at + GIVE_UP_AFTER:
             reply = f"gave up after {letter.attempts + 1} attempts: {outcome.reply}"
             return Settlement(letter.id, Outcome(DeliveryState.BOUNCED, reply))
         return Settlement(letter.id, outcome, next_at)
@@ -90,11 +93,16 @@ class Run:
     """One pass over a scope's due letters by a few couriers side by side."""
 
     def __init__(
-        self, digest_id: int | None, sessions: int, stop: threading.Event, progress: Callable[[], None]
+        self,
+        digest_id: int | None,
+        sessions: int,
+        stop: threading.Event,
+        progress: Callable[[], None],
+        still_held: Callable[[], bool],
     ) -> None:
         config, mail = settings(), current_app.extensions["mail"]
         pace = Pace(config.send_rate)
-        self.digest_id, self.stop, self.progress = digest_id, stop, progress
+        self.digest_id, self.stop, self.progress, self.still_held = digest_id, stop, progress, still_held
         self.couriers = [Courier(Session(mail, config), links(), pace, stop) for _ in range(sessions)]
         self.batch = SHARE * sessions
         if config.send_rate:  # what is claimed must go out before it is stale
@@ -106,13 +114,20 @@ class Run:
         """Raises MailServerError when the server stays in trouble or refuses us, DatabaseError when settling fails."""
         with ThreadPoolExecutor(len(self.couriers)) as pool, self.closing():
             while not self.stop.is_set():
+                if not self.still_held():
+                    raise DatabaseError(
+                        "the database ended our connection, and another sender may have begun; run it again"
+                    )
                 letters = ledger.claim(self.digest_id, self.batch)
                 if not letters:
                     return
-                self.settle(self.send(pool, letters))
+                jobs = self.send(pool, letters)
+                self.settle([job.result() for job in jobs if not job.exception()])
+                for job in jobs:
+                    job.result()  # a bug in one courier shows itself after the others' outcomes are safe
                 self.progress()
 
-    def send(self, pool: ThreadPoolExecutor, letters: list[Letter]) -> list[Report]:
+    def send(self, pool: ThreadPoolExecutor, letters: list[Letter]) -> list[Future[Report]]:
         """Share the letters out evenly and wait for all."""
         for letter in letters:
             if letter.edition_id not in self.templates:
@@ -123,7 +138,8 @@ class Run:
             for courier, share in zip(self.couriers, shares, strict=True)
             if share
         ]
-        return [job.result() for job in jobs]
+        wait(jobs)
+        return jobs
 
     def settle(self, reports: list[Report]) -> None:
         """Write down every outcome first; then face the trouble."""
@@ -170,6 +186,11 @@ def persist(settlements: list[Settlement], untouched: list[int]) -> None:
                 ) from error
 
 
+def scope(digest_id: int | None) -> str:
+    """The name of the lock that a run holds."""
+    return "outbox" if digest_id is None else f"digest-{digest_id}"
+
+
 def deliver(
     digest_id: int | None,
     *,
@@ -178,9 +199,9 @@ def deliver(
     progress: Callable[[], None] = lambda: None,
 ) -> None:
     """Deliver what is due of a digest, or of the outbox (None). Raises Busy if another process is at it."""
-    with exclusive("outbox" if digest_id is None else f"digest-{digest_id}"):
+    with exclusive(scope(digest_id)) as still_held:
         ledger.abandon(digest_id)
-        run = Run(digest_id, sessions, stop or threading.Event(), progress)
+        run = Run(digest_id, sessions, stop or threading.Event(), progress, still_held)
         run.work()
         # A letter that one person waits for is worth a second copy; of a digest nobody wants two.
         resend = digest_id is None or settings().on_unknown == "resend"

@@ -45,6 +45,7 @@ class Letter:
     edition_id: int
     kind: LetterKind
     attempts: int
+    first_tried_at: datetime | None
     recipient: Recipient
 
 
@@ -81,8 +82,9 @@ def enlist(session: Session, digest: Digest, editions: Mapping[str, int], fallba
         literal(DeliveryState.QUEUED, Delivery.state.type),
         literal(0),
         literal(at, Delivery.created_at.type),
+        literal(False),
     )
-    columns = ["edition_id", "digest_id", "subscriber_id", "state", "attempts", "created_at"]
+    columns = ["edition_id", "digest_id", "subscriber_id", "state", "attempts", "created_at", "resent"]
     session.execute(insert(Delivery).from_select(columns, people.order_by(Subscriber.id)))
     return session.scalar(select(func.count()).select_from(Delivery).where(in_scope(digest.id))) or 0
 
@@ -152,6 +154,7 @@ def letters(session: Session, ids: Sequence[int]) -> list[Letter]:
         Delivery.edition_id,
         Edition.letter,
         Delivery.attempts,
+        Delivery.first_tried_at,
         Subscriber.email,
         Subscriber.uid,
         Edition.list_id,
@@ -166,6 +169,7 @@ def letters(session: Session, ids: Sequence[int]) -> list[Letter]:
             row.edition_id,
             row.letter,
             row.attempts,
+            row.first_tried_at,
             Recipient(str(row.email), row.uid, row.list_id, row.created_at, row.language, row.sha256),
         )
         for row in session.execute(query.order_by(Delivery.id))
@@ -173,17 +177,21 @@ def letters(session: Session, ids: Sequence[int]) -> list[Letter]:
 
 
 def settle(settlements: Sequence[Settlement]) -> None:
-    """Write down what became of claimed letters. Only a row that is still `sending` changes."""
+    """Write down what became of claimed letters. A row that another sender took for abandoned is known after all."""
     if not settlements:
         return
     at = now()
     change = (
         update(Delivery)
-        .where(Delivery.id == bindparam("row"), Delivery.state == DeliveryState.SENDING)
+        .where(
+            Delivery.id == bindparam("row"),
+            or_(Delivery.state == DeliveryState.SENDING, Delivery.state == DeliveryState.UNKNOWN),
+        )
         .values(
             state=bindparam("to"),
             attempts=Delivery.attempts + 1,
             next_at=bindparam("again"),
+            first_tried_at=func.coalesce(Delivery.first_tried_at, at),
             settled_at=at,
             reply=bindparam("said"),
         )
@@ -216,18 +224,20 @@ def abandon(digest_id: int | None) -> int:
         session.execute(
             update(Delivery)
             .where(Delivery.id.in_(ids))
-            .values(state=DeliveryState.UNKNOWN, attempts=Delivery.attempts + 1, settled_at=now(), reply=reply)
+            .values(state=DeliveryState.UNKNOWN, settled_at=now(), reply=reply)
         )
     return len(ids)
 
 
 def resend_unknown(digest_id: int | None) -> bool:
     """Queue again, once each, the letters of unknown fate; whether there were any."""
-    once = and_(in_scope(digest_id), Delivery.state == DeliveryState.UNKNOWN, Delivery.attempts == 1)
+    once = and_(in_scope(digest_id), Delivery.state == DeliveryState.UNKNOWN, Delivery.resent.is_(False))
     with transaction() as session:
         ids = list(session.scalars(select(Delivery.id).where(once)))
         session.execute(
-            update(Delivery).where(Delivery.id.in_(ids)).values(state=DeliveryState.QUEUED, settled_at=None)
+            update(Delivery)
+            .where(Delivery.id.in_(ids))
+            .values(state=DeliveryState.QUEUED, resent=True, settled_at=None)
         )
     return bool(ids)
 
@@ -246,5 +256,9 @@ def requeue(session: Session, digest_id: int, states: Sequence[DeliveryState]) -
     """Queue again the letters in `states`, with the same bytes and Message-ID, in the caller's transaction."""
     mine = and_(in_scope(digest_id), Delivery.state.in_(states))
     count = session.scalar(select(func.count()).select_from(Delivery).where(mine)) or 0
-    session.execute(update(Delivery).where(mine).values(state=DeliveryState.QUEUED, next_at=None, settled_at=None))
+    session.execute(
+        update(Delivery)
+        .where(mine)
+        .values(state=DeliveryState.QUEUED, next_at=None, first_tried_at=None, settled_at=None)
+    )
     return count

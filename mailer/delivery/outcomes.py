@@ -33,6 +33,9 @@ class Phase(StrEnum):
     DOT = auto()
 
 
+OPENING = (Phase.CONNECT, Phase.STARTTLS, Phase.AUTH)
+
+
 class Verdict(StrEnum):
     PROCEED = auto()  # at the final dot: accepted
     DEFER = auto()
@@ -54,7 +57,8 @@ class Reply:
         return found[0] if found and found[0][0] == str(self.code)[0] else ""
 
     def __str__(self) -> str:
-        return f"{self.code} {' '.join(self.text.split())}"[:500]
+        printable = "".join(letter if letter.isprintable() else " " for letter in self.text)
+        return f"{self.code} {' '.join(printable.split())}"[:500]
 
 
 @dataclass(frozen=True)
@@ -75,22 +79,25 @@ STATES = {
 
 def judge(phase: Phase, reply: Reply) -> Verdict:
     """The verdict on a reply; `docs/outcomes.md` says in words what stands here."""
-    if reply.code == 421:
-        return Verdict.BACK_OFF
-    if 200 <= reply.code < 400:
+    if 200 <= reply.code < 300 or (phase is Phase.DATA and reply.code == 354):
         return Verdict.PROCEED
-    temporary = 400 <= reply.code < 500
-    if phase is Phase.STARTTLS:
-        return Verdict.STOP  # never on in the clear
-    if phase in (Phase.CONNECT, Phase.AUTH):
-        return Verdict.BACK_OFF if temporary else Verdict.STOP
-    if temporary:
+    if reply.code == 421 or 300 <= reply.code < 400:
+        return Verdict.BACK_OFF  # closing, or out of step with us: nothing can be concluded from it
+    if phase in OPENING:
+        return judge_opening(phase, reply)
+    if 400 <= reply.code < 500:
         return Verdict.DEFER
     if reply.code in OUR_SYNTAX:
         return Verdict.BLOCK
     if phase in (Phase.MAIL, Phase.DATA):
         return Verdict.STOP
     return judge_recipient(phase, reply)
+
+
+def judge_opening(phase: Phase, reply: Reply) -> Verdict:
+    """A refusal before any letter: waiting may help, except where going on would be unsafe or the server means us."""
+    temporary = 400 <= reply.code < 500 and phase is not Phase.STARTTLS
+    return Verdict.BACK_OFF if temporary else Verdict.STOP
 
 
 def judge_recipient(phase: Phase, reply: Reply) -> Verdict:

@@ -182,6 +182,8 @@ class Session(flask_mail.Connection):
         except LOST as error:
             return Outcome(DeliveryState.UNKNOWN, f"no reply to the message: {first_line(error)}")
         verdict = judge(Phase.DOT, reply)
+        if verdict is Verdict.BACK_OFF and reply.code != 421:
+            return Outcome(DeliveryState.UNKNOWN, f"no reply to the message but {reply}")
         if verdict is Verdict.BACK_OFF:
             raise ServerTrouble(f"{self.where} is closing: {reply}")
         return Outcome(STATES[verdict], str(reply))

@@ -6,6 +6,7 @@ from mailer.db import db
 from mailer.errors import NotFound
 from mailer.lists import the_list
 from mailer.models import Digest, DigestState
+from mailer.parsing import is_word
 
 # A cancelled digest that had begun to go out is public too: letters that arrived link to its page.
 PUBLIC = (DigestState.SENDING, DigestState.PAUSED, DigestState.SENT, DigestState.CANCELLED)
@@ -23,7 +24,7 @@ def public() -> list[Digest]:
 
 
 def find_public(slug: str) -> Digest:
-    found = db.session.scalar(public_digests().where(Digest.slug == slug))
+    found = db.session.scalar(public_digests().where(Digest.slug == slug)) if is_word(slug) else None
     if found is None:
         raise NotFound("there is no such digest in the archive")
     return found

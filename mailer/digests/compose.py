@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from mailer.config import settings
 from mailer.db import db, now, transaction
 from mailer.digests import announcements
-from mailer.digests.files import FORBIDDEN, slug
+from mailer.digests.files import FORBIDDEN, UNPRINTED, slug
 from mailer.errors import BadInput, NotFound
 from mailer.lists import the_list
 from mailer.models import Announcement, Digest, DigestItem, DigestState, Frequency
@@ -63,7 +63,7 @@ def compose(
 
 
 def check_title(title: str | None) -> None:
-    if title is not None and (not title.strip() or FORBIDDEN.search(title) or re.search(r"[\r\n\t]", title)):
+    if title is not None and (not title.strip() or UNPRINTED.search(title) or re.search(r"[\r\n\t]", title)):
         raise BadInput("the title must be one line of text without control characters")
     if title is not None and len(title) > LONGEST_TITLE:
         raise BadInput(f"the title is longer than {LONGEST_TITLE} characters")

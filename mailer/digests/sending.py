@@ -5,6 +5,7 @@ Every step may be run again: a digest that was interrupted goes on where it stop
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from email.utils import parseaddr
@@ -15,12 +16,13 @@ from sqlalchemy.orm import Session
 
 from mailer.addresses import Address
 from mailer.config import settings
-from mailer.db import db, now, transaction
+from mailer.db import db, exclusive, now, transaction
 from mailer.delivery import account, engine, ledger
 from mailer.delivery.account import Tally
+from mailer.delivery.outcomes import Outcome
 from mailer.delivery.session import Session as SmtpSession
 from mailer.digests import compose, editions
-from mailer.errors import BadInput, Busy, NotAllowed
+from mailer.errors import BadInput, Busy, MailerError, NotAllowed
 from mailer.models import Delivery, DeliveryState, Digest, DigestState, Subscriber
 
 STARTABLE = (DigestState.DRAFT, DigestState.APPROVED)
@@ -98,7 +100,7 @@ def enlist(digest_id: int) -> int:
         if digest.state is not DigestState.APPROVED:
             return account.tally_of(session, digest_id).enlisted
         by_language = {edition.language: edition.id for edition in digest.editions}
-        fallback = next(code for code in settings().languages if code in by_language)
+        fallback = next((code for code in settings().languages if code in by_language), digest.editions[0].language)
         count = ledger.enlist(session, digest, by_language, fallback, now())
         if not count:
             raise BadInput(f"nobody would get digest {digest_id}: no confirmed subscriber matches; nothing was sent")
@@ -123,9 +125,14 @@ def send(digest_id: int, *, stop: threading.Event, progress: Callable[[], None] 
 
 
 def finish(digest_id: int) -> None:
-    """A digest with nothing left to try is sent; letters of unknown fate are held, not tried."""
+    """A digest with nothing left to try is sent; letters of unknown fate are held, not tried.
+
+    What came back from the couriers after a cancellation is cancelled too.
+    """
     with transaction() as session:
         digest = lock(session, digest_id)
+        if digest.state is DigestState.CANCELLED:
+            ledger.cancel_open(session, digest_id)
         if digest.state is DigestState.SENDING and not account.tally_of(session, digest_id).open:
             digest.move(DigestState.SENT)
             digest.sent_at = now()
@@ -134,17 +141,26 @@ def finish(digest_id: int) -> None:
 def send_due(stop: threading.Event) -> list[int]:
     """Send what is due: digests whose time has come, and letters whose second try has. The digests worked on."""
     worked = []
+    trouble: MailerError | None = None
     query = select(Digest).where(Digest.state.in_((DigestState.APPROVED, DigestState.SENDING)))
     for digest in db.session.scalars(query.order_by(Digest.id)).all():
         waits = digest.state is DigestState.APPROVED and not (digest.scheduled_at and digest.scheduled_at <= now())
-        idle = digest.state is DigestState.SENDING and not account.is_due(digest.id)
+        tally = account.tally(digest.id)
+        # Without a deferred letter nothing keeps it open but a crash: send settles and finishes it.
+        idle = digest.state is DigestState.SENDING and tally.deferred and not tally.sending
+        idle = idle and not account.is_due(digest.id)
         if waits or idle or stop.is_set():
             continue
         try:
             send(digest.id, stop=stop)
-        except Busy:
-            continue  # a `digest send` is at it
+        except (Busy, NotAllowed):
+            continue  # a `digest send` is at it, or somebody paused or cancelled it
+        except MailerError as error:
+            trouble = error
+            continue
         worked.append(digest.id)
+    if trouble:
+        raise trouble
     return worked
 
 
@@ -169,6 +185,8 @@ def cancel(digest_id: int) -> None:
         digest = lock(session, digest_id)
         digest.move(DigestState.CANCELLED)
         ledger.cancel_open(session, digest_id)
+    with suppress(Busy), exclusive(engine.scope(digest_id)):  # a sender that is at it ends by itself, see `finish`
+        ledger.abandon(digest_id)
 
 
 def retry(digest_id: int, which: str) -> int:
@@ -190,17 +208,17 @@ def report(digest_id: int) -> Sequence[tuple[str | None, Delivery]]:
     return [(row[0], row[1]) for row in db.session.execute(query.order_by(Delivery.id))]
 
 
-def send_test(digest_id: int, to: Sequence[Address], code: str) -> list[tuple[Address, str]]:
-    """One marked copy to each address, outside the ledger; the server's reply for each."""
+def send_test(digest_id: int, to: Sequence[Address], code: str) -> list[tuple[Address, Outcome]]:
+    """One marked copy to each address, outside the ledger; what became of each."""
     digest = compose.find(digest_id)
     rendered = editions.render_edition(digest, code, test=True)
     sender = parseaddr(settings().sender)[1]
     session = SmtpSession(current_app.extensions["mail"], settings())
-    replies = []
+    outcomes = []
     try:
         for address in to:
             copy = editions.copy_for(rendered, editions.sample(digest, rendered, address.email))
-            replies.append((address, session.deliver(sender, address.email, copy).reply))
+            outcomes.append((address, session.deliver(sender, address.email, copy)))
     finally:
         session.close()
-    return replies
+    return outcomes

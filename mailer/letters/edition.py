@@ -29,6 +29,7 @@ class Template:
 def wire(name: str, person: Recipient, links: Links) -> bytes:
     """A slot's value as the bytes that stand on the wire. Raises ValueError for one that could break a message."""
     value = MAKERS[name.removesuffix("=")](person, links)
-    if any(character in '<>&"' or unicodedata.category(character) in BREAKING for character in value):
+    forbidden = '<>"&' if name.endswith("=") else '<>"'  # a body's slot stands in HTML too; & is legal in an address
+    if any(character in forbidden or unicodedata.category(character) in BREAKING for character in value):
         raise ValueError(f"the slot {name} can't hold {value!r}")
     return (encode_piece(value) if name.endswith("=") else value).encode("ascii")

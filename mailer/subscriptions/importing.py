@@ -4,6 +4,8 @@ Sends nothing, revives nobody who left, and may be repeated.
 """
 
 import csv
+import io
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +29,7 @@ from mailer.models import (
     Subscription,
     SubscriptionState,
 )
-from mailer.parsing import is_word
+from mailer.parsing import UNPRINTABLE, is_word
 
 COLUMNS = ("email", "language", "frequency", "topics", "consent_at", "consent_source")
 BATCH = 500
@@ -59,35 +61,46 @@ def import_file(path: Path, basis: str, *, dry_run: bool = False) -> Report:
     """Confirm everybody in the file at once on the stated `basis`. Raises BadInput if the file itself can't be used."""
     report = Report()
     list_id = the_list().id
-    rows = read_rows(path, basis, report)
+    rows = read_rows(read_csv(path), path, basis, report)
+    if dry_run:
+        with transaction() as session:
+            while batch := list(islice(rows, BATCH)):
+                import_batch(session, list_id, batch, report)
+            session.rollback()
+        return report
     while batch := list(islice(rows, BATCH)):
         with transaction() as session:
             import_batch(session, list_id, batch, report)
-            if dry_run:
-                session.rollback()
     return report
 
 
-def read_rows(path: Path, basis: str, report: Report) -> Iterator[Row]:
-    """The file's good rows; a line in the report for each of the others."""
+def read_csv(path: Path) -> str:
+    """The whole file, so that a bad byte near its end is found before its beginning is imported."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            separator = max(",;\t", key=first.count)  # spreadsheets save what their country parts numbers with
-            names = [name.strip().lower() for name in next(csv.reader([first], delimiter=separator), [])]
-            check_columns(path, names)
-            reader = csv.DictReader(file, names, delimiter=separator)
-            for fields in reader:
-                try:
-                    yield parse_row(reader.line_num + 1, fields, basis)
-                except BadInput as error:
-                    report.refused.append(f"line {reader.line_num + 1}: {error}")
-    except UnicodeDecodeError:
-        raise BadInput(f"{path} is not UTF-8; save it as CSV in UTF-8") from None
-    except csv.Error as error:
-        raise BadInput(f"{path} is not a CSV file: {error}") from None
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: byte {error.start} is not UTF-8; save it as CSV in UTF-8") from None
     except OSError as error:
         raise BadInput(f"{path} can't be read: {error.strerror}") from None
+
+
+def read_rows(source: str, path: Path, basis: str, report: Report) -> Iterator[Row]:
+    """The file's good rows; a line in the report for each of the others."""
+    first, _, _ = source.partition("\n")
+    separator = max(",;\t", key=first.count)  # spreadsheets save what their country parts numbers with
+    reader = csv.reader(io.StringIO(source, newline=""), delimiter=separator)
+    try:
+        names = [name.strip().lower() for name in next(reader, [])]
+        check_columns(path, names)
+        for values in reader:
+            if not any(value.strip() for value in values):
+                continue
+            try:
+                yield parse_row(reader.line_num, dict(zip(names, values, strict=False)), basis)
+            except BadInput as error:
+                report.refused.append(f"line {reader.line_num}: {error}")
+    except csv.Error as error:
+        raise BadInput(f"{path} is not a CSV file: {error}") from None
 
 
 def check_columns(path: Path, names: Sequence[str]) -> None:
@@ -97,8 +110,10 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
         raise BadInput(f"{path} has an unknown column {unknown[0]!r}; columns are {', '.join(COLUMNS)}")
 
 
-def parse_row(line: int, fields: Mapping[str, str | None], basis: str) -> Row:
-    given = {name: (value or "").strip() for name, value in fields.items() if name in COLUMNS}
+def parse_row(line: int, fields: Mapping[str, str], basis: str) -> Row:
+    given = {name: value.strip() for name, value in fields.items()}
+    if any(unicodedata.category(character) in UNPRINTABLE for value in given.values() for character in value):
+        raise BadInput("it holds a character that can't be shown")
     language = given.get("language") or settings().languages[0]
     if language not in settings().languages:
         raise BadInput(f"language {language!r} is not one of {', '.join(settings().languages)}")
@@ -106,9 +121,9 @@ def parse_row(line: int, fields: Mapping[str, str | None], basis: str) -> Row:
     if frequency not in list(Frequency):
         raise BadInput(f"frequency {frequency!r} is not one of {', '.join(Frequency)}")
     try:
-        address = addresses.parse(given["email"])
+        address = addresses.parse(given.get("email", ""))
     except BadAddress as error:
-        raise BadInput(f"{given['email'][:80]!r} is not an address: {error}") from None
+        raise BadInput(f"{given.get('email', '')[:80]!r} is not an address: {error}") from None
     topics = tuple(given.get("topics", "").replace(",", " ").split())
     if bad := [topic for topic in topics if not is_word(topic)]:
         raise BadInput(f"topic {bad[0]!r} is not a word of a-z, 0-9 and hyphens")
@@ -129,9 +144,12 @@ def parse_moment(text: str) -> datetime:
         return now()
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadInput(f"consent_at {text!r} is not a date like 2024-05-31") from None
-    return at.replace(tzinfo=at.tzinfo or UTC)
+    if at > now():
+        raise BadInput(f"consent_at {text!r} is not past")
+    return at
 
 
 def import_batch(session: Session, list_id: int, batch: Sequence[Row], report: Report) -> None:

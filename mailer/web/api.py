@@ -17,7 +17,10 @@ FIELDS = ("email", "language", "frequency", "topics")
 
 @site.post("/subscriptions")
 def subscribe() -> ResponseReturnValue:
-    given: Any = request.get_json(silent=True)
+    try:
+        given: Any = request.get_json(silent=True)
+    except RecursionError:
+        given = None
     if not isinstance(given, dict) or not all(is_plain(given.get(name)) for name in FIELDS):
         return jsonify(error='send JSON like {"email": "name@example.org"}'), 400
     form = SignUpForm(MultiDict({name: given[name] for name in FIELDS if given.get(name)}))

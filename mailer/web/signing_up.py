@@ -1,5 +1,7 @@
 """The form, its answer and the confirmation. The answer is the same for every address that is well formed."""
 
+import ipaddress
+
 from flask import Blueprint, render_template, request
 
 from mailer.links import links
@@ -46,4 +48,12 @@ def page_for(state: Confirmation) -> tuple[str, int]:
 
 
 def evidence(page: str) -> consent.Evidence:
-    return consent.shown(page, ip=request.remote_addr, user_agent=request.user_agent.string)
+    return consent.shown(page, ip=client_address(), user_agent=request.user_agent.string.replace("\0", ""))
+
+
+def client_address() -> str | None:
+    """Where the request came from, if what a proxy says is an address at all."""
+    try:
+        return str(ipaddress.ip_address(request.remote_addr or ""))
+    except ValueError:
+        return None

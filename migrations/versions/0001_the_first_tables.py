@@ -312,6 +312,8 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("first_tried_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resent", sa.Boolean(), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reply", sa.Text(), nullable=True),
         sa.CheckConstraint("(state = 'deferred') = (next_at IS NOT NULL)", name=op.f("ck_delivery_next_at")),

@@ -1,6 +1,7 @@
 """When the mail server refuses, stalls or dies: one clear line, and nothing lost."""
 
 import fcntl
+import os
 import signal
 import threading
 import time
@@ -167,7 +168,7 @@ def test_a_signal_lets_the_wire_finish_and_keeps_the_rest(here: Installation) ->
     here.imported(40)
     here.configure(SEND_RATE=20)
     digest = here.draft()
-    threading.Timer(1.0, signal.raise_signal, [signal.SIGINT]).start()
+    threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()
     stopped = here.run("digest", "send", digest, "--yes", code=1)
     assert f"go on with 'mailer digest send {digest}'" in stopped.stderr
     account = here.status(digest)

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from flask_migrate import downgrade
 from sqlalchemy.exc import IntegrityError
 
-from mailer.db import Base, db, now, transaction
+from mailer.db import Base, db, now
 from mailer.models import (
     ConsentEvent,
     ConsentKind,
@@ -126,8 +126,10 @@ def test_a_state_that_does_not_exist_is_refused_by_the_database(column: str) -> 
     assert isinstance(delivery, Delivery)
     db.session.add_all([delivery, on_the_list(delivery.subscriber)])
     db.session.commit()
-    with pytest.raises(IntegrityError), transaction() as session:
-        session.execute(sa.text(f"UPDATE {table} SET {name} = 'nonsense'"))
+    statement = sa.text(f"UPDATE {table} SET {name} = 'nonsense'")
+    with pytest.raises(IntegrityError):
+        db.session.execute(statement)
+    db.session.rollback()
 
 
 @pytest.mark.usefixtures("app_context")

@@ -141,14 +141,20 @@ class Conversation(socketserver.BaseRequestHandler):
             self.owner.connections += 1
             self.owner.open_connections += 1
             self.owner.most_connections = max(self.owner.most_connections, self.owner.open_connections)
+        self.counted = 1
         self.stream: socket.socket = self.request
         self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sender, self.recipients = "", list[str]()
 
     def finish(self) -> None:
-        with self.owner.lock:
-            self.owner.open_connections -= 1
+        self.leave()
         self.stream.close()
+
+    def leave(self) -> None:
+        """Count this connection as ended: once, and before the client hears that it is."""
+        with self.owner.lock:
+            self.owner.open_connections -= self.counted
+        self.counted = 0
 
     def handle(self) -> None:
         try:
@@ -236,5 +242,6 @@ class Conversation(socketserver.BaseRequestHandler):
         self.reply("NOOP", line, "250 2.0.0 ok")
 
     def on_quit(self, line: str) -> None:
+        self.leave()
         self.reply("QUIT", line, "221 2.0.0 bye")
         raise HangUp
