@@ -24,69 +24,20 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mailer.db import Base, UTCDateTime, now
 from mailer.errors import NotAllowed
+from mailer.states import (
+    LEGAL_DIGEST_MOVES,
+    AnnouncementType,
+    ConsentKind,
+    DeliveryState,
+    DigestState,
+    EndedReason,
+    Frequency,
+    LetterKind,
+    SubscriptionState,
+)
 
 # A ledger grows past 2**31 rows on PostgreSQL; SQLite's integers are 64 bits wide anyway.
 BigId = BigInteger().with_variant(Integer, "sqlite")
-
-
-class SubscriptionState(StrEnum):
-    PENDING = "pending"
-    CONFIRMED = "confirmed"
-    ENDED = "ended"
-
-
-class EndedReason(StrEnum):
-    UNSUBSCRIBED = "unsubscribed"
-    BOUNCED = "bounced"
-    COMPLAINED = "complained"
-    ERASED = "erased"
-    EXPIRED = "expired"
-
-
-class Frequency(StrEnum):
-    IMMEDIATE = "immediate"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
-
-
-class ConsentKind(StrEnum):
-    ASKED = "asked"
-    CONFIRMED = "confirmed"
-    IMPORTED = "imported"
-    UNSUBSCRIBED = "unsubscribed"
-
-
-class AnnouncementType(StrEnum):
-    NEWS = "news"
-    CALL = "call"
-    PUBLICATION = "publication"
-    EVENT = "event"
-
-
-class LetterKind(StrEnum):
-    DIGEST = "digest"
-    CONFIRMATION = "confirmation"
-    ALREADY_SUBSCRIBED = "already-subscribed"
-
-
-class DigestState(StrEnum):
-    DRAFT = "draft"
-    APPROVED = "approved"
-    SENDING = "sending"
-    PAUSED = "paused"
-    SENT = "sent"
-    CANCELLED = "cancelled"
-
-
-class DeliveryState(StrEnum):
-    QUEUED = "queued"
-    SENDING = "sending"
-    ACCEPTED = "accepted"
-    DEFERRED = "deferred"
-    BOUNCED = "bounced"
-    BLOCKED = "blocked"
-    CANCELLED = "cancelled"
-    UNKNOWN = "unknown"
 
 
 def stored(enum: type[StrEnum], name: str) -> Enum:
@@ -251,16 +202,6 @@ class DigestItem(Base):
     announcement: Mapped[Announcement] = relationship()
 
     __table_args__ = (UniqueConstraint("digest_id", "position"),)
-
-
-LEGAL_DIGEST_MOVES: dict[DigestState, frozenset[DigestState]] = {
-    DigestState.DRAFT: frozenset({DigestState.APPROVED, DigestState.CANCELLED}),
-    DigestState.APPROVED: frozenset({DigestState.SENDING, DigestState.CANCELLED}),
-    DigestState.SENDING: frozenset({DigestState.PAUSED, DigestState.SENT, DigestState.CANCELLED}),
-    DigestState.PAUSED: frozenset({DigestState.SENDING, DigestState.CANCELLED}),
-    DigestState.SENT: frozenset({DigestState.SENDING}),  # doubtful letters that are sent again
-    DigestState.CANCELLED: frozenset(),
-}
 
 
 class Digest(Base):

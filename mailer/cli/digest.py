@@ -1,7 +1,5 @@
 """`mailer digest …`: composing and sending. Looking at one is in `looking`."""
 
-import csv
-import sys
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -11,6 +9,7 @@ import click
 
 from mailer.cli import looking
 from mailer.cli.common import ID, Day, Moment, as_json, progress, read_text, say, stop_on_signals, with_app
+from mailer.cli.looking import digest_id_argument, json_option
 from mailer.config import settings
 from mailer.db import now
 from mailer.delivery import account
@@ -19,12 +18,11 @@ from mailer.digests import sending
 from mailer.digests.compose import Choice
 from mailer.digests.sending import Status
 from mailer.errors import BadInput, Interrupted, MailerError, NotAllowed
-from mailer.models import DeliveryState, Digest, DigestState, Frequency
+from mailer.models import Digest
+from mailer.states import DigestState, Frequency
 
 FURTHEST = timedelta(days=1000)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-digest_id_argument = click.argument("digest_id", type=ID, metavar="ID")
-json_option = click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group("digest")
@@ -32,8 +30,8 @@ def command() -> None:
     """Compose, preview, test and send digests."""
 
 
-command.add_command(looking.preview)
-command.add_command(looking.test)
+for each in (looking.preview, looking.test, looking.status, looking.report, looking.list_):
+    command.add_command(each)
 
 
 @command.command()
@@ -165,7 +163,9 @@ def with_tally(error: MailerError, digest_id: int) -> MailerError:
     """The error with what is left and the command that goes on, once there is anything to go on with."""
     if composing.find(digest_id).state is not DigestState.SENDING:
         return error
-    return type(error)(f"{error} ({describe(sending.status(digest_id))}); go on with 'mailer digest send {digest_id}'")
+    return type(error)(
+        f"{error} ({looking.describe(sending.status(digest_id))}); go on with 'mailer digest send {digest_id}'"
+    )
 
 
 def conclude(status: Status, *, interrupted: bool, wants_json: bool) -> None:
@@ -173,7 +173,7 @@ def conclude(status: Status, *, interrupted: bool, wants_json: bool) -> None:
     if wants_json:
         as_json(status.as_json())
     else:
-        say(describe(status))
+        say(looking.describe(status))
     tally, again = status.tally, f"go on with 'mailer digest send {status.digest}'"
     if status.state is DigestState.CANCELLED:
         raise Interrupted(f"digest {status.digest} was cancelled meanwhile; nothing more goes out")
@@ -193,77 +193,6 @@ def conclude(status: Status, *, interrupted: bool, wants_json: bool) -> None:
             f"names them, 'mailer digest retry {status.digest} --unknown' sends them again",
             err=True,
         )
-
-
-def describe(status: Status) -> str:
-    tally = status.tally
-    counts = ", ".join(f"{getattr(tally, state)} {state}" for state in DeliveryState if getattr(tally, state))
-    return f"digest {status.digest} {status.state}: {tally.enlisted} enlisted" + (f" = {counts}" if counts else "")
-
-
-@command.command()
-@digest_id_argument
-@json_option
-@with_app
-def status(digest_id: int, *, wants_json: bool) -> None:
-    """Say what became of a digest: its state and the account of its letters.
-
-    \b
-    Example:  mailer digest status 1 --json
-    """
-    found = sending.status(digest_id)
-    if wants_json:
-        as_json(found.as_json())
-    else:
-        say(describe(found))
-
-
-@command.command()
-@digest_id_argument
-@click.option("--json", "wants_json", is_flag=True, help="Print one JSON array.")
-@click.option("--csv", "wants_csv", is_flag=True, help="Print CSV with a header line.")
-@with_app
-def report(digest_id: int, *, wants_json: bool, wants_csv: bool) -> None:
-    """A line per recipient: state, attempts, time, the server's reply.
-
-    \b
-    Example:  mailer digest report 1 --csv > report.csv
-    """
-    names = ("email", "state", "attempts", "time", "reply")
-    rows = [
-        (
-            email or "(erased)",
-            row.state.value,
-            row.attempts,
-            row.settled_at and row.settled_at.isoformat(timespec="seconds"),
-            row.reply,
-        )
-        for email, row in sending.report(digest_id)
-    ]
-    if wants_json:
-        as_json([dict(zip(names, row, strict=True)) for row in rows])
-    elif wants_csv:
-        csv.writer(sys.stdout).writerows([names, *rows])
-    else:
-        for row in rows:
-            say("  ".join(str(value if value is not None else "-") for value in row))
-
-
-@command.command("list")
-@click.option("--json", "wants_json", is_flag=True, help="Print one JSON array.")
-@with_app
-def list_(*, wants_json: bool) -> None:
-    """List the digests, the newest first.
-
-    \b
-    Example:  mailer digest list
-    """
-    found = [(each, looking.subject(each)) for each in composing.every()]
-    if wants_json:
-        as_json([{"digest": each.id, "state": each.state, "title": title} for each, title in found])
-        return
-    for each, title in found:
-        say(f"{each.id:>4}  {each.state:<9}  {composing.local(each.created_at):%Y-%m-%d}  {title}")
 
 
 @command.command()
@@ -302,7 +231,7 @@ def cancel(digest_id: int) -> None:
     Example:  mailer digest cancel 1
     """
     sending.cancel(digest_id)
-    say(describe(sending.status(digest_id)))
+    say(looking.describe(sending.status(digest_id)))
 
 
 @command.command()

@@ -1,5 +1,7 @@
-"""`mailer digest preview` and `mailer digest test`: seeing a digest before anybody else does."""
+"""`mailer digest preview|test|status|report|list`: seeing a digest, before it goes out and after."""
 
+import csv
+import sys
 import webbrowser
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -9,13 +11,17 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from mailer.cli.common import ID, parse_address, say, with_app
+from mailer.cli.common import ID, as_json, parse_address, say, with_app
 from mailer.digests import compose, editions, sending
+from mailer.digests.sending import Status
 from mailer.errors import MailServerError
 from mailer.letters.slots import Recipient
-from mailer.models import DeliveryState, Digest
+from mailer.models import Digest
+from mailer.states import DeliveryState
 from mailer.subscriptions import people
 
+digest_id_argument = click.argument("digest_id", type=ID, metavar="ID")
+json_option = click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
@@ -32,7 +38,7 @@ def known_language(given: str | None) -> str:
 
 
 @click.command()
-@click.argument("digest_id", type=ID, metavar="ID")
+@digest_id_argument
 @click.option("--language", metavar="L", help="Default: the list's first, or the subscriber's with --as.")
 @click.option("--as", "email", metavar="EMAIL", help="As this subscriber gets it.")
 @click.option("--html", type=OUT, metavar="FILE", help="Write the HTML part there.")
@@ -100,7 +106,7 @@ def show(copy: bytes) -> None:
 
 
 @click.command()
-@click.argument("digest_id", type=ID, metavar="ID")
+@digest_id_argument
 @click.option("--to", "to", multiple=True, required=True, metavar="ADDRESS", help="Any address; repeat for more.")
 @click.option("--language", metavar="L", help="Default: the list's first.")
 @with_app
@@ -117,3 +123,74 @@ def test(digest_id: int, to: tuple[str, ...], language: str | None) -> None:
     refused = [address.email for address, outcome in outcomes if outcome.state is not DeliveryState.ACCEPTED]
     if refused:
         raise MailServerError(f"the mail server did not take the copy to {', '.join(refused)}; its reply says why")
+
+
+def describe(status: Status) -> str:
+    tally = status.tally
+    counts = ", ".join(f"{getattr(tally, state)} {state}" for state in DeliveryState if getattr(tally, state))
+    return f"digest {status.digest} {status.state}: {tally.enlisted} enlisted" + (f" = {counts}" if counts else "")
+
+
+@click.command()
+@digest_id_argument
+@json_option
+@with_app
+def status(digest_id: int, *, wants_json: bool) -> None:
+    """Say what became of a digest: its state and the account of its letters.
+
+    \b
+    Example:  mailer digest status 1 --json
+    """
+    found = sending.status(digest_id)
+    if wants_json:
+        as_json(found.as_json())
+    else:
+        say(describe(found))
+
+
+@click.command()
+@digest_id_argument
+@click.option("--json", "wants_json", is_flag=True, help="Print one JSON array.")
+@click.option("--csv", "wants_csv", is_flag=True, help="Print CSV with a header line.")
+@with_app
+def report(digest_id: int, *, wants_json: bool, wants_csv: bool) -> None:
+    """A line per recipient: state, attempts, time, the server's reply.
+
+    \b
+    Example:  mailer digest report 1 --csv > report.csv
+    """
+    names = ("email", "state", "attempts", "time", "reply")
+    rows = [
+        (
+            email or "(erased)",
+            row.state.value,
+            row.attempts,
+            row.settled_at and row.settled_at.isoformat(timespec="seconds"),
+            row.reply,
+        )
+        for email, row in sending.report(digest_id)
+    ]
+    if wants_json:
+        as_json([dict(zip(names, row, strict=True)) for row in rows])
+    elif wants_csv:
+        csv.writer(sys.stdout).writerows([names, *rows])
+    else:
+        for row in rows:
+            say("  ".join(str(value if value is not None else "-") for value in row))
+
+
+@click.command("list")
+@click.option("--json", "wants_json", is_flag=True, help="Print one JSON array.")
+@with_app
+def list_(*, wants_json: bool) -> None:
+    """List the digests, the newest first.
+
+    \b
+    Example:  mailer digest list
+    """
+    found = [(each, subject(each)) for each in compose.every()]
+    if wants_json:
+        as_json([{"digest": each.id, "state": each.state, "title": title} for each, title in found])
+        return
+    for each, title in found:
+        say(f"{each.id:>4}  {each.state:<9}  {compose.local(each.created_at):%Y-%m-%d}  {title}")

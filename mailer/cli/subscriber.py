@@ -7,7 +7,7 @@ import click
 
 from mailer.cli.common import as_json, parse_address, say, with_app
 from mailer.config import settings
-from mailer.languages import SOURCE, offered
+from mailer.languages import offered
 from mailer.subscriptions import consent, importing, people, verbs
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -28,7 +28,7 @@ def add(email: str, language: str | None) -> None:
     \b
     Example:  mailer subscriber add expert@example.org --language fr
     """
-    languages = offered(settings().languages) or (SOURCE,)
+    languages = offered(settings().languages)
     if language and language not in languages:
         raise click.BadParameter(f"{language!r} is not one of {', '.join(languages)}")
     person = verbs.SignUp(parse_address(email), language or languages[0])

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from mailer.db import db, now
 from mailer.delivery.ledger import confirmed, due, in_scope
-from mailer.models import Delivery, DeliveryState, Edition, Frequency, LetterKind
+from mailer.models import Delivery, Edition
+from mailer.states import DeliveryState, Frequency, LetterKind
 
 
 @dataclass(frozen=True)

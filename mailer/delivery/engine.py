@@ -25,7 +25,7 @@ from mailer.delivery.session import ServerRefuses, Session
 from mailer.errors import DatabaseError, MailServerError
 from mailer.letters.edition import Template
 from mailer.links import Links, links
-from mailer.models import DeliveryState, LetterKind
+from mailer.states import DeliveryState, LetterKind
 
 SHARE = 10  # letters that a session gets at a time: what a crash can leave in doubt, and what a commit covers
 STALE_SECONDS = 5  # a claimed letter not begun by then is claimed anew, so that who left meanwhile gets none

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum, auto
 
-from mailer.models import DeliveryState
+from mailer.states import DeliveryState
 
 GIVE_UP_AFTER = timedelta(hours=72)
 BACKOFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 240))

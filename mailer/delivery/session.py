@@ -16,7 +16,7 @@ import flask_mail
 from mailer.config import Config
 from mailer.delivery.outcomes import STATES, Outcome, Phase, Reply, Verdict, judge
 from mailer.errors import MailServerError
-from mailer.models import DeliveryState
+from mailer.states import DeliveryState
 
 LETTERS_PER_CONNECTION = 100
 GOODBYE_SECONDS = 5

@@ -5,8 +5,9 @@ from sqlalchemy import Select, select
 from mailer.db import db
 from mailer.errors import NotFound
 from mailer.lists import the_list
-from mailer.models import Digest, DigestState
+from mailer.models import Digest
 from mailer.parsing import is_word
+from mailer.states import DigestState
 
 # A cancelled digest that had begun to go out is public too: letters that arrived link to its page.
 PUBLIC = (DigestState.SENDING, DigestState.PAUSED, DigestState.SENT, DigestState.CANCELLED)

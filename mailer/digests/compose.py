@@ -16,7 +16,8 @@ from mailer.digests import announcements
 from mailer.digests.files import FORBIDDEN, UNPRINTED, slug
 from mailer.errors import BadInput, NotFound
 from mailer.lists import the_list
-from mailer.models import Announcement, Digest, DigestItem, DigestState, Frequency
+from mailer.models import Announcement, Digest, DigestItem
+from mailer.states import DigestState, Frequency
 
 LONGEST_TITLE = 200
 

@@ -12,21 +12,15 @@ from markupsafe import Markup
 from mailer.config import settings
 from mailer.db import now
 from mailer.errors import BadInput
-from mailer.languages import SOURCE, Language, language, name_in, offered
+from mailer.languages import Language, language, name_in, offered
 from mailer.letters import lint, markdown
 from mailer.letters.edition import Template
 from mailer.letters.message import build, digest_headers
 from mailer.letters.render import Words, render
 from mailer.letters.slots import Recipient, slot
 from mailer.links import SAMPLE_UID, links
-from mailer.models import (
-    Announcement,
-    AnnouncementTranslation,
-    AnnouncementType,
-    Digest,
-    Edition,
-    LetterKind,
-)
+from mailer.models import Announcement, AnnouncementTranslation, Digest, Edition
+from mailer.states import AnnouncementType, LetterKind
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ class Rendered:
 
 def languages() -> tuple[str, ...]:
     """Those that digests are written in; the first is the fallback."""
-    return offered(settings().languages) or (SOURCE,)
+    return offered(settings().languages)
 
 
 def items(digest: Digest, code: str) -> list[Item]:

@@ -14,8 +14,8 @@ import yaml
 
 from mailer.errors import BadAnnouncement
 from mailer.letters import markdown
-from mailer.models import AnnouncementType
 from mailer.parsing import is_word
+from mailer.states import AnnouncementType
 
 FIELDS = (
     *("title", "date", "url", "topics", "language", "translation-of", "key", "summary", "image", "image-alt"),

@@ -23,7 +23,8 @@ from mailer.delivery.outcomes import Outcome
 from mailer.delivery.session import Session as SmtpSession
 from mailer.digests import compose, editions
 from mailer.errors import BadInput, Busy, MailerError, NotAllowed
-from mailer.models import Delivery, DeliveryState, Digest, DigestState, Subscriber
+from mailer.models import Delivery, Digest, Subscriber
+from mailer.states import DeliveryState, DigestState
 
 STARTABLE = (DigestState.DRAFT, DigestState.APPROVED)
 RETRYABLE = {

@@ -6,7 +6,8 @@ from flask_babel import get_locale, gettext
 from sqlalchemy.orm import Session
 
 from mailer.config import settings
-from mailer.models import ConsentEvent, ConsentKind, Subscription
+from mailer.models import ConsentEvent, Subscription
+from mailer.states import ConsentKind
 
 
 @dataclass(frozen=True)

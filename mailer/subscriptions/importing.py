@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from mailer import addresses
@@ -21,15 +21,9 @@ from mailer.config import settings
 from mailer.db import now, transaction
 from mailer.errors import BadAddress, BadInput
 from mailer.lists import the_list
-from mailer.models import (
-    ConsentEvent,
-    ConsentKind,
-    Frequency,
-    Subscriber,
-    Subscription,
-    SubscriptionState,
-)
+from mailer.models import ConsentEvent, Subscriber, Subscription
 from mailer.parsing import UNPRINTABLE, is_word
+from mailer.states import ConsentKind, Frequency, SubscriptionState
 
 COLUMNS = ("email", "language", "frequency", "topics", "consent_at", "consent_source")
 BATCH = 500
@@ -155,26 +149,26 @@ def parse_moment(text: str) -> datetime:
 def import_batch(session: Session, list_id: int, batch: Sequence[Row], report: Report) -> None:
     """Add those who are new; who is pending, confirmed or left stays as they are."""
     keys = [row.address.key for row in batch]
-    subscribers = {
-        person.email_key: person for person in session.scalars(select(Subscriber).where(Subscriber.email_key.in_(keys)))
-    }
-    ids = [person.id for person in subscribers.values()]
-    mine = select(Subscription).where(Subscription.list_id == list_id, Subscription.subscriber_id.in_(ids))
-    states = {each.subscriber_id: each.state for each in session.scalars(mine)}
+    known = select(Subscriber).where(Subscriber.email_key.in_(keys))
+    people = {person.email_key: person for person in session.scalars(known)}
+    here = and_(Subscription.subscriber_id == Subscriber.id, Subscription.list_id == list_id)
+    on_the_list = select(Subscriber.email_key, Subscription.state).join(Subscription, here)
+    states = dict(session.execute(on_the_list.where(Subscriber.email_key.in_(keys))).all())
     for row in batch:
-        person = subscribers.get(row.address.key)
-        if person and person.id in states:
-            left = states[person.id] is SubscriptionState.ENDED
+        key = row.address.key
+        if key in states:
+            left = states[key] is SubscriptionState.ENDED
             report.left += left
             report.known += not left
             continue
-        if person is None:
-            person = Subscriber(email=row.address.email, email_key=row.address.key, language=row.language)
-            session.add(person)
-            subscribers[row.address.key] = person
-        add_subscription(session, list_id, person, row)
-        states[person.id] = SubscriptionState.CONFIRMED
+        if key not in people:
+            people[key] = Subscriber(email=row.address.email, email_key=key, language=row.language)
+            session.add(people[key])
+        add_subscription(session, list_id, people[key], row)
+        states[key] = SubscriptionState.CONFIRMED
         report.added += 1
+    session.flush()
+    session.expunge_all()
 
 
 def add_subscription(session: Session, list_id: int, person: Subscriber, row: Row) -> None:
@@ -198,4 +192,3 @@ def add_subscription(session: Session, list_id: int, person: Subscriber, row: Ro
         )
     )
     session.add(subscription)
-    session.flush()

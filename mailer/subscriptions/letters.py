@@ -3,18 +3,20 @@
 import hashlib
 from datetime import datetime
 
+from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.config import settings
 from mailer.db import insert_new, now
 from mailer.delivery import ledger
-from mailer.languages import SOURCE, offered
+from mailer.languages import offered
 from mailer.letters.message import account_headers, build
 from mailer.letters.render import render
 from mailer.letters.slots import slot
 from mailer.links import links
-from mailer.models import Edition, LetterKind, Subscription
+from mailer.models import Edition, Subscription
+from mailer.states import LetterKind
 
 
 def write(session: Session, subscription: Subscription, kind: LetterKind, at: datetime) -> None:
@@ -26,17 +28,25 @@ def write(session: Session, subscription: Subscription, kind: LetterKind, at: da
 
 def find_edition(session: Session, list_id: int, kind: LetterKind, wanted: str) -> Edition:
     """The stored edition of these words; the same words are stored once."""
-    config = settings()
-    languages = offered(config.languages) or (SOURCE,)
+    languages = offered(settings().languages)
     language = wanted if wanted in languages else languages[0]
-    words = render(
-        kind.value,
-        language,
-        confirm_url=links().page(f"/confirm/{slot('confirm')}", lang=language),
-        home_url=links().page("/", lang=language),
-    )
-    content = build(words, account_headers(words, language, config))
-    digest = hashlib.sha256(content).hexdigest()
+    subject, content, digest = made(kind, language)
     same = {"list_id": list_id, "letter": kind, "language": language, "sha256": digest}
-    insert_new(session, Edition, **same, subject=words.subject, content=content, created_at=now())
+    insert_new(session, Edition, **same, subject=subject, content=content, created_at=now())
     return session.scalars(select(Edition).filter_by(**same, digest_id=None)).one()
+
+
+def made(kind: LetterKind, language: str) -> tuple[str, bytes, str]:
+    """Subject, bytes and their hash; made once, so that a sign-up takes as long for every state of an address."""
+    known: dict[tuple[LetterKind, str], tuple[str, bytes, str]]
+    known = current_app.extensions.setdefault("mailer.letters", {})
+    if (kind, language) not in known:
+        words = render(
+            kind.value,
+            language,
+            confirm_url=links().page(f"/confirm/{slot('confirm')}", lang=language),
+            home_url=links().page("/", lang=language),
+        )
+        content = build(words, account_headers(words, language, settings()))
+        known[kind, language] = words.subject, content, hashlib.sha256(content).hexdigest()
+    return known[kind, language]

@@ -9,7 +9,8 @@ from mailer.addresses import Address
 from mailer.db import db
 from mailer.errors import NotFound
 from mailer.lists import the_list
-from mailer.models import Delivery, Subscriber, Subscription, SubscriptionState
+from mailer.models import Delivery, Subscriber, Subscription
+from mailer.states import SubscriptionState
 
 
 def find(address: Address) -> Subscription:

@@ -14,16 +14,8 @@ from mailer.delivery import account, outbox
 from mailer.errors import NotFound
 from mailer.links import Claim, Purpose, links
 from mailer.lists import the_list
-from mailer.models import (
-    ConsentKind,
-    EndedReason,
-    Frequency,
-    LetterKind,
-    Subscriber,
-    Subscription,
-    SubscriptionState,
-    fresh_uid,
-)
+from mailer.models import Subscriber, Subscription, fresh_uid
+from mailer.states import ConsentKind, EndedReason, Frequency, LetterKind, SubscriptionState
 from mailer.subscriptions.consent import Evidence, record
 from mailer.subscriptions.letters import write
 

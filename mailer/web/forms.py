@@ -12,8 +12,8 @@ from mailer.addresses import Address
 from mailer.config import settings
 from mailer.errors import BadAddress
 from mailer.languages import offered
-from mailer.models import Frequency
 from mailer.parsing import is_word
+from mailer.states import Frequency
 from mailer.subscriptions.verbs import SignUp
 
 FREQUENCIES = {

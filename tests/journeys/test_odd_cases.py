@@ -5,7 +5,8 @@ import sqlalchemy as sa
 import time_machine
 
 from mailer.db import db, exclusive
-from mailer.models import Delivery, DeliveryState
+from mailer.models import Delivery
+from mailer.states import DeliveryState
 
 from ..installation import RECAP, Installation
 from ..servers.smtp import STORE_AND_HANG_UP

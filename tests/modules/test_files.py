@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailer.digests.files import AnnouncementFile, parse, read
 from mailer.errors import BadAnnouncement
-from mailer.models import AnnouncementType
+from mailer.states import AnnouncementType
 
 LANGUAGES = ("en", "fr", "ar")
 WHOLE = """---

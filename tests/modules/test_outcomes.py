@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.delivery.outcomes import BACKOFF, STATES, Phase, Reply, Verdict, backoff, judge
-from mailer.models import DeliveryState
+from mailer.states import DeliveryState
 
 PROCEED, DEFER, BOUNCE, BLOCK = Verdict.PROCEED, Verdict.DEFER, Verdict.BOUNCE, Verdict.BLOCK
 BACK_OFF, STOP = Verdict.BACK_OFF, Verdict.STOP

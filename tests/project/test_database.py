@@ -11,21 +11,8 @@ from flask_migrate import downgrade
 from sqlalchemy.exc import IntegrityError
 
 from mailer.db import Base, db, now
-from mailer.models import (
-    ConsentEvent,
-    ConsentKind,
-    Delivery,
-    DeliveryState,
-    Digest,
-    DigestItem,
-    Edition,
-    Frequency,
-    LetterKind,
-    MailingList,
-    Subscriber,
-    Subscription,
-    SubscriptionState,
-)
+from mailer.models import ConsentEvent, Delivery, Digest, DigestItem, Edition, MailingList, Subscriber, Subscription
+from mailer.states import ConsentKind, DeliveryState, Frequency, LetterKind, SubscriptionState
 
 
 def shape(engine: sa.Engine) -> dict[str, Any]:

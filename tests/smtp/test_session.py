@@ -12,7 +12,7 @@ from mailer.app import create_app
 from mailer.config import Config
 from mailer.db import db
 from mailer.delivery.session import ServerRefuses, ServerTrouble, Session
-from mailer.models import DeliveryState
+from mailer.states import DeliveryState
 
 from ..installation import SECRET
 from ..servers.smtp import HANG_UP, STALL, SmtpServer
