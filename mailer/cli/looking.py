@@ -3,6 +3,7 @@
 import csv
 import sys
 import webbrowser
+from dataclasses import replace
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from mailer.cli.common import ID, as_json, parse_address, say, with_app
 from mailer.digests import compose, editions, sending
 from mailer.digests.sending import Status
 from mailer.errors import MailServerError
-from mailer.letters.slots import Recipient
 from mailer.models import Digest
 from mailer.states import DeliveryState
 from mailer.subscriptions import people
@@ -84,11 +84,7 @@ def copy_for(digest: Digest, language: str | None, email: str | None) -> bytes:
     own = subscriber.language if subscriber.language in editions.languages() else None
     rendered = editions.render_edition(digest, known_language(language or own))
     sample = editions.sample(digest, rendered, str(subscriber.email))
-    return editions.copy_for(rendered, as_person(sample, subscriber.uid))
-
-
-def as_person(sample: Recipient, uid: str) -> Recipient:
-    return Recipient(sample.email, uid, sample.list_id, sample.created_at, sample.language, sample.edition_sha256)
+    return editions.copy_for(rendered, replace(sample, uid=subscriber.uid))
 
 
 def part(copy: bytes, kind: str) -> str:

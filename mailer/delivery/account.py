@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import db, now
 from mailer.delivery.ledger import confirmed, due, in_scope
-from mailer.models import Delivery, Edition
+from mailer.models import Delivery, Edition, Subscriber
 from mailer.states import DeliveryState, Frequency, LetterKind
 
 
@@ -45,6 +45,12 @@ def tally_of(session: Session, digest_id: int) -> Tally:
 
 def tally(digest_id: int) -> Tally:
     return tally_of(db.session(), digest_id)
+
+
+def rows(digest_id: int) -> list[tuple[str | None, Delivery]]:
+    """Every recipient's address and row, in the order they were enlisted."""
+    query = select(Subscriber.email, Delivery).join(Delivery.subscriber).where(in_scope(digest_id))
+    return [(row[0], row[1]) for row in db.session.execute(query.order_by(Delivery.id))]
 
 
 def next_due(digest_id: int | None) -> datetime | None:

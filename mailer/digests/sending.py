@@ -23,7 +23,7 @@ from mailer.delivery.outcomes import Outcome
 from mailer.delivery.session import Session as SmtpSession
 from mailer.digests import compose, editions
 from mailer.errors import BadInput, Busy, MailerError, NotAllowed
-from mailer.models import Delivery, Digest, Subscriber
+from mailer.models import Delivery, Digest
 from mailer.states import DeliveryState, DigestState
 
 STARTABLE = (DigestState.DRAFT, DigestState.APPROVED)
@@ -104,9 +104,13 @@ def enlist(digest_id: int) -> int:
         fallback = next((code for code in settings().languages if code in by_language), digest.editions[0].language)
         count = ledger.enlist(session, digest, by_language, fallback, now())
         if not count:
-            raise BadInput(f"nobody would get digest {digest_id}: no confirmed subscriber matches; nothing was sent")
+            raise nobody(digest_id)
         digest.move(DigestState.SENDING)
     return count
+
+
+def nobody(digest_id: int) -> BadInput:
+    return BadInput(f"nobody would get digest {digest_id}: no confirmed subscriber matches; nothing was sent")
 
 
 def send(digest_id: int, *, stop: threading.Event, progress: Callable[[], None] = lambda: None) -> Status:
@@ -116,6 +120,8 @@ def send(digest_id: int, *, stop: threading.Event, progress: Callable[[], None] 
     """
     digest = compose.find(digest_id)
     check_startable(digest)
+    if digest.state is DigestState.DRAFT and not audience(digest):
+        raise nobody(digest_id)  # before its words are frozen
     if digest.state in STARTABLE:
         approve(digest_id)
         enlist(digest_id)
@@ -205,8 +211,7 @@ def retry(digest_id: int, which: str) -> int:
 def report(digest_id: int) -> Sequence[tuple[str | None, Delivery]]:
     """Every recipient's address and row, in the order they were enlisted."""
     compose.find(digest_id)
-    query = select(Subscriber.email, Delivery).join(Delivery.subscriber).filter(Delivery.digest_id == digest_id)
-    return [(row[0], row[1]) for row in db.session.execute(query.order_by(Delivery.id))]
+    return account.rows(digest_id)
 
 
 def send_test(digest_id: int, to: Sequence[Address], code: str) -> list[tuple[Address, Outcome]]:

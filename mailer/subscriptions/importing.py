@@ -31,7 +31,6 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class Row:
-    line: int
     address: Address
     language: str
     frequency: Frequency
@@ -90,7 +89,7 @@ def read_rows(source: str, path: Path, basis: str, report: Report) -> Iterator[R
             if not any(value.strip() for value in values):
                 continue
             try:
-                yield parse_row(reader.line_num, dict(zip(names, values, strict=False)), basis)
+                yield parse_row(dict(zip(names, values, strict=False)), basis)
             except BadInput as error:
                 report.refused.append(f"line {reader.line_num}: {error}")
     except csv.Error as error:
@@ -104,7 +103,7 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
         raise BadInput(f"{path} has an unknown column {unknown[0]!r}; columns are {', '.join(COLUMNS)}")
 
 
-def parse_row(line: int, fields: Mapping[str, str], basis: str) -> Row:
+def parse_row(fields: Mapping[str, str], basis: str) -> Row:
     given = {name: value.strip() for name, value in fields.items()}
     if any(unicodedata.category(character) in UNPRINTABLE for value in given.values() for character in value):
         raise BadInput("it holds a character that can't be shown")
@@ -122,7 +121,6 @@ def parse_row(line: int, fields: Mapping[str, str], basis: str) -> Row:
     if bad := [topic for topic in topics if not is_word(topic)]:
         raise BadInput(f"topic {bad[0]!r} is not a word of a-z, 0-9 and hyphens")
     return Row(
-        line=line,
         address=address,
         language=language,
         frequency=Frequency(frequency),

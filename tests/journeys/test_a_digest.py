@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from mailer.digests import compose
 from mailer.letters import lint
 
 from ..installation import RECAP, RECAP_FR, Installation, link_in
@@ -212,3 +213,19 @@ def test_title_and_introduction_stand_in_the_letter(here: Installation, name: st
     here.run("digest", "compose", here.write("a.md", RECAP), f"--{name}", given[name])
     words = {"title": "Nouvelles de septembre", "intro": "Dear readers,"}[name]
     assert words in here.run("digest", "preview", 1).stdout
+
+
+def test_only_what_went_out_can_be_read_in_the_archive(here: Installation) -> None:
+    here.imported(2)
+    here.mail_server.answer("RCPT", "person1@", "450 4.2.0 later")
+    begun = here.draft()
+    here.run("digest", "send", begun, "--yes", code=1)
+    here.run("digest", "cancel", begun)
+    assert here.site.get(link_in(here.mail_server.mails[0], "archive")).status_code == 200
+    secret = here.json("digest", "compose", 1, "--title", "Never sent")["digest"]
+    with time_machine.travel("2026-03-01T12:00:00Z"):
+        here.run("digest", "send", secret, "--yes", "--at", "2026-03-02T12:00")
+    here.run("digest", "cancel", secret)
+    with here.app.app_context():
+        slug = compose.find(secret).slug
+    assert here.site.get(f"/archive/{slug}").status_code == 404

@@ -101,6 +101,7 @@ def test_a_digest_for_nobody_stays_a_draft(here: Installation) -> None:
     digest = here.draft()
     assert "no confirmed subscriber" in here.error("digest", "send", digest, "--yes")
     assert here.mail_server.mails == []
+    assert here.status(digest)["state"] == "draft"
 
 
 @sqlite_only
