@@ -50,6 +50,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_error_handler(HTTPException, show_http_error)
     if config.trusted_proxies:
         hops = config.trusted_proxies
+        # Werkzeug's own way to wrap an application, which a type checker takes for a mistake.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
 

@@ -86,7 +86,7 @@ class Catalogues(Domain):  # type: ignore[misc]  # Flask-Babel has no types
         return translations(str(get_locale() or SOURCE))
 
 
-class Languages(Babel):  # type: ignore[misc]
+class Languages(Babel):  # type: ignore[misc]  # as above
     @property
     def domain_instance(self) -> Any:
         return Catalogues()

@@ -91,11 +91,12 @@ class Story:
 
     def post(self, address: str, **fields: str) -> str:
         body = urllib.parse.urlencode(fields).encode()
-        return self.fetch(urllib.request.Request(urllib.parse.urljoin(self.base_url, address), body))  # noqa: S310
+        url = urllib.parse.urljoin(self.base_url, address)
+        return self.fetch(urllib.request.Request(url, body))  # noqa: S310 - our own address
 
     def fetch(self, request: urllib.request.Request) -> str:
         try:
-            with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as answer:  # noqa: S310 - as above
                 return str(answer.read().decode())
         except urllib.error.URLError as error:
             raise StoryFailed(f"{request.get_method()} {request.full_url.split('?')[0]}: {error}") from error
