@@ -18,7 +18,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/installed-dev
-	$(BIN)/python -m bench.digest
+	$(BIN)/python -m bench
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .

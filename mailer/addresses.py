@@ -3,8 +3,6 @@
 import unicodedata
 from dataclasses import dataclass
 
-from email_validator import EmailNotValidError, validate_email
-
 from mailer.errors import BadAddress
 
 LONGEST = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets less its angle brackets
@@ -27,6 +25,8 @@ class Address:
 
 def parse(given: str) -> Address:
     """The address in `given`. Raises BadAddress with a reason a person can act on."""
+    from email_validator import EmailNotValidError, validate_email  # slow to load, and most commands parse none
+
     text = unicodedata.normalize("NFC", given.strip())
     if any(unicodedata.category(character) in ("Cc", "Cf") for character in text):
         raise BadAddress("it holds an invisible character")

@@ -11,9 +11,8 @@ from sqlalchemy import exc
 from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from mailer import web
 from mailer.config import Config
-from mailer.db import db, engine_options, explain, migrate
+from mailer.db import db, engine_options, explain
 from mailer.errors import ConfigError, MailerError
 from mailer.languages import Languages, day, offered
 from mailer.letters.slots import slot
@@ -28,8 +27,11 @@ def folder(name: str) -> Path:
     return package / name if (package / name).is_dir() else package.parent / name
 
 
-def create_app(config: Config | None = None) -> Flask:
-    """The application of one installation. Raises ConfigError for settings that can't work."""
+def create_app(config: Config | None = None, *, lean: bool = False) -> Flask:
+    """The application of one installation. Raises ConfigError for settings that can't work.
+
+    `lean`: without pages and migrations, for commands that need neither; loading them takes longer than many a send.
+    """
     config = config or Config.load()
     if not offered(config.languages):
         raise ConfigError(f"LANGUAGES {','.join(config.languages)}: none of them has a catalogue")
@@ -44,7 +46,9 @@ def create_app(config: Config | None = None) -> Flask:
     configure_database(app)
     Mail(app)
     Languages(app, locale_selector=choose_language, default_timezone=config.timezone)
-    web.register(app)
+    if not lean:
+        add_pages(app)
+        add_migrations(app)
     app.register_error_handler(MailerError, show_error)
     app.register_error_handler(exc.SQLAlchemyError, show_database_error)
     app.register_error_handler(HTTPException, show_http_error)
@@ -88,7 +92,18 @@ def configure_database(app: Flask) -> None:
         raise ConfigError(
             "DATABASE_URL has a port that is no number; in a password, write @ as %40, : as %3A and / as %2F"
         ) from None
-    migrate.init_app(app, db, directory=str(folder("migrations")))
+
+
+def add_pages(app: Flask) -> None:
+    from mailer import web
+
+    web.register(app)
+
+
+def add_migrations(app: Flask) -> None:
+    from flask_migrate import Migrate
+
+    Migrate(app, db, directory=str(folder("migrations")), render_as_batch=True)
 
 
 def choose_language() -> str:

@@ -79,7 +79,13 @@ class Config:
         0.0, parsing.seconds, "Longest wait for any reply, in seconds; 0 = as long as RFC 5321 asks"
     )
     send_sessions: int = setting(4, parsing.whole_number(1, 64), "Parallel SMTP sessions")
+    send_per_connection: int = setting(
+        500, parsing.whole_number(1, 1_000_000), "Letters over one SMTP connection before it is opened anew"
+    )
     send_rate: int = setting(0, parsing.whole_number(0, 1_000_000), "Messages a second over all sessions; 0 = no limit")
+    journal_folder: str = setting(
+        "journal", parsing.required_text, "Where senders write down each letter they begin (from the working folder)"
+    )
     on_unknown: str = setting(
         "hold", parsing.choice("hold", "resend"), "What to do when a reply was lost: hold (list it) or resend"
     )
@@ -115,6 +121,7 @@ class Config:
         given = {**read_file(environ, folder), **read_environment(environ)}
         values = {name: parse_setting(name, value, source) for name, (value, source) in given.items()}
         values["database_url"] = from_folder(values.get("database_url", cls.database_url), folder)
+        values["journal_folder"] = str(folder.absolute() / values.get("journal_folder", cls.journal_folder))
         config = cls(**values, sources={name: source for name, (_, source) in given.items()})
         config.check()
         return config

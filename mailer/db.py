@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, event, exc, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
@@ -38,7 +36,6 @@ class Base(DeclarativeBase):
 
 # Objects stay readable after a commit: verbs commit, then hand their rows to pages and printers.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
-migrate = Migrate(render_as_batch=True)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -51,7 +48,9 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC) if value else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC) if value else value
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def engine_options(database_url: str) -> dict[str, Any]:
@@ -68,7 +67,8 @@ def now() -> datetime:
 
 @event.listens_for(Engine, "connect")
 def prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
-    """WAL lets readers go on beside the writer; we say BEGIN ourselves, see `begin_sqlite`."""
+    """WAL lets readers go on beside the writer, FULL makes a commit outlive a power cut; we say BEGIN ourselves, see
+    `begin_sqlite`."""
     if not isinstance(connection, sqlite3.Connection):
         return
     connection.isolation_level = None
@@ -76,7 +76,7 @@ def prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
     for pragma in (
         f"busy_timeout={BUSY_SECONDS * 1000}",
         "journal_mode=WAL",
-        "synchronous=NORMAL",
+        "synchronous=FULL",
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
@@ -128,8 +128,11 @@ def leave_reading(session: Session) -> None:
 
 def insert_new(session: Session, model: type[Base], **values: Any) -> bool:
     """Insert a row unless one with the same unique key is there; whether it was inserted. Safe in a race."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(model).values(**values).on_conflict_do_nothing()
+    if session.get_bind().dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
+    statement = insert(model).values(**values).on_conflict_do_nothing()
     return bool(session.connection().execute(statement).rowcount)
 
 

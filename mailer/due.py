@@ -32,7 +32,7 @@ def run_due(stop: threading.Event) -> list[str]:
 
 
 def deliver_outbox(stop: threading.Event) -> list[str]:
-    if not account.is_due(None) and not account.has_abandoned(None):
+    if not account.is_due(None):
         return []
     engine.deliver(None, stop=stop)
     return ["letters: delivered what was waiting"]

@@ -215,6 +215,9 @@ class Digest(Base):
     frequency: Mapped[Frequency | None] = mapped_column(stored(Frequency, "frequency"))
     state: Mapped[DigestState] = mapped_column(stored(DigestState, "state"), default=DigestState.DRAFT)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    # The subscriber up to whom its letters have been claimed: those beyond are queued and were never tried.
+    cursor: Mapped[int] = mapped_column(default=0)
+    rate: Mapped[int | None]  # letters a second, instead of the setting's
     scheduled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     approved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -270,16 +273,39 @@ class Edition(Base):
     )
 
 
+class Run(Base):
+    """A sender at work in a scope (a digest, or the letters that belong to none), or one that died at it: it is there
+    for as long as rows of the ledger are its own."""
+
+    __tablename__ = "run"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uid: Mapped[str] = mapped_column(String(32), unique=True, default=fresh_uid)  # names its journal
+    digest_id: Mapped[int | None] = mapped_column(ForeignKey("digest.id"))
+    host: Mapped[str] = mapped_column(String(255))
+    begun_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    beat_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    journaled: Mapped[int] = mapped_column(BigInteger, default=0)  # octets that its journal held at the last beat
+    rate: Mapped[float] = mapped_column(default=0.0)  # letters accepted a second, lately
+
+    __table_args__: Any = ({"sqlite_autoincrement": True},)  # no number is given twice
+
+
 class Delivery(Base):
-    """One letter to one person: the row in the ledger that says what became of it."""
+    """One letter to one person: the row in the ledger that says what became of it.
+
+    A letter of a digest that was never tried is found by the digest's cursor; every other one that waits has `next_at`.
+    """
 
     __tablename__ = "delivery"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), index=True)
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"))
     digest_id: Mapped[int | None] = mapped_column(ForeignKey("digest.id"))
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id"), index=True)
     state: Mapped[DeliveryState] = mapped_column(stored(DeliveryState, "state"), default=DeliveryState.QUEUED)
+    # No foreign key: without an index, which every claim would have to keep, removing a run would search all rows.
+    run_id: Mapped[int | None]
     attempts: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     next_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -293,15 +319,17 @@ class Delivery(Base):
 
     __table_args__: Any = (
         UniqueConstraint("digest_id", "subscriber_id"),
-        # The queue, and only the queue: settled rows leave it, however many there are.
+        # What waits for a time. No index names the state, so that claiming and settling touch none (on PostgreSQL
+        # such an update stays on its page).
         Index(
-            "ix_delivery_queue",
+            "ix_delivery_next_at",
             "digest_id",
-            "state",
-            "id",
-            sqlite_where=text("state IN ('queued', 'deferred', 'sending')"),
-            postgresql_where=text("state IN ('queued', 'deferred', 'sending')"),
+            "next_at",
+            sqlite_where=text("next_at IS NOT NULL"),
+            postgresql_where=text("next_at IS NOT NULL"),
         ),
         CheckConstraint("attempts >= 0", name="attempts"),
-        CheckConstraint("(state = 'deferred') = (next_at IS NOT NULL)", name="next_at"),
+        CheckConstraint("state <> 'deferred' OR next_at IS NOT NULL", name="next_at"),
+        CheckConstraint("(state = 'sending') = (run_id IS NOT NULL)", name="run_id"),
+        {"postgresql_with": {"fillfactor": 60}},
     )

@@ -29,16 +29,16 @@ def with_app(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        with application():
+        with application(lean=True):
             return command(*args, **kwargs)
 
     return run
 
 
 @contextmanager
-def application() -> Iterator[Flask]:
+def application(*, lean: bool = False) -> Iterator[Flask]:
     """The application that the settings describe; its connections to the database are closed at the end."""
-    app = create_app()
+    app = create_app(lean=lean)
     with app.app_context():
         try:
             yield app
@@ -115,20 +115,19 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def progress(what: str, done: Callable[[], tuple[int, int]]) -> Iterator[Callable[[], None]]:
-    """A bar on stderr that a call moves to `done()`: (how many, of how many). Silent where stderr is no terminal."""
+def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A live line on stderr that a call moves to (how many, of how many, more words). Silent if it is no terminal."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda *_: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[more]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(what, total=None, more="")
 
-        def move() -> None:
-            completed, total = done()
-            bar.update(task, completed=completed, total=total)
+        def move(completed: int, total: int, more: str) -> None:
+            bar.update(task, completed=completed, total=total, more=more)
 
         yield move

@@ -1,6 +1,7 @@
 """`mailer digest …`: composing and sending. Looking at one is in `looking`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,6 +14,9 @@ from mailer.cli.looking import digest_id_argument, json_option
 from mailer.config import settings
 from mailer.db import now
 from mailer.delivery import account
+from mailer.delivery.account import Tally
+from mailer.delivery.engine import Watch
+from mailer.delivery.meter import Meter
 from mailer.digests import compose as composing
 from mailer.digests import sending
 from mailer.digests.compose import Choice
@@ -92,13 +96,19 @@ def choice(what: Sequence[str], since: date | None) -> Choice:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--expect", type=int, metavar="N", help="Refuse unless it goes to N subscribers (give or take 1 %).")
 @click.option("--at", type=Moment(), metavar="TIME", help="Send then: `serve` or `run-due` does it.")
+@click.option("--rate", type=click.IntRange(0, 1_000_000), metavar="N", help="Letters a second; 0 = no limit.")
 @json_option
 @with_app
-def send(digest_id: int, *, yes: bool, expect: int | None, at: datetime | None, wants_json: bool) -> None:
+def send(
+    digest_id: int, *, yes: bool, expect: int | None, at: datetime | None, rate: int | None, wants_json: bool
+) -> None:
     """Freeze the digest, enlist every confirmed subscriber, deliver. Run again, it goes on where it stopped.
 
+    --rate holds for this digest, whatever SEND_RATE says. While another process is sending it, that one changes its
+    pace and this command ends.
+
     \b
-    Example:  mailer digest send 1 --yes --expect 2000
+    Example:  mailer digest send 1 --yes --expect 2000 --rate 50
     """
     digest = composing.find(digest_id)
     sending.check_startable(digest)
@@ -114,9 +124,11 @@ def send(digest_id: int, *, yes: bool, expect: int | None, at: datetime | None, 
         return
     if digest.state is DigestState.SENT and not wants_json:
         say(f"digest {digest_id} was sent before; nothing is sent again")
-    with stop_on_signals() as stop, progress("sending", lambda: accounted(digest_id)) as move:
+    if rate is not None:
+        sending.set_rate(digest_id, rate)
+    with stop_on_signals() as stop, watching(digest_id) as watch:
         try:
-            status = sending.send(digest_id, stop=stop, progress=move)
+            status = sending.send(digest_id, stop=stop, watch=watch)
         except MailerError as error:
             raise with_tally(error, digest_id) from error
     conclude(status, interrupted=stop.is_set(), wants_json=wants_json)
@@ -154,9 +166,22 @@ def future(at: datetime) -> datetime:
     return moment
 
 
-def accounted(digest_id: int) -> tuple[int, int]:
-    tally = account.tally(digest_id)
-    return tally.enlisted - tally.queued - tally.sending, tally.enlisted
+@contextmanager
+def watching(digest_id: int) -> Iterator[Watch]:
+    """A live line on a terminal: how many of how many, the rate of the last ten seconds, the time left, troubles."""
+    with progress("accepted") as move:
+        before: list[Tally] = []
+
+        def watch(meter: Meter) -> None:
+            if not before:  # now that everybody is enlisted
+                before.append(account.tally(digest_id))
+            tally = before[0].plus(meter.counts, meter.retried)
+            rate = meter.rate()
+            words = [looking.pace(rate, round(tally.untried / rate))] if rate else []
+            troubles = [f"{getattr(tally, state)} {state}" for state in looking.TROUBLES if getattr(tally, state)]
+            move(tally.accepted, tally.enlisted, "; ".join([*words, *troubles]))
+
+        yield watch
 
 
 def with_tally(error: MailerError, digest_id: int) -> MailerError:

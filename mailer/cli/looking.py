@@ -3,14 +3,11 @@
 import csv
 import sys
 import webbrowser
-from dataclasses import replace
+from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.panel import Panel
-from rich.text import Text
 
 from mailer.cli.common import ID, as_json, parse_address, say, with_app
 from mailer.digests import compose, editions, sending
@@ -22,6 +19,7 @@ from mailer.subscriptions import people
 
 digest_id_argument = click.argument("digest_id", type=ID, metavar="ID")
 json_option = click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
+TROUBLES = (DeliveryState.DEFERRED, DeliveryState.BOUNCED, DeliveryState.BLOCKED, DeliveryState.UNKNOWN)
 OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
@@ -84,7 +82,7 @@ def copy_for(digest: Digest, language: str | None, email: str | None) -> bytes:
     own = subscriber.language if subscriber.language in editions.languages() else None
     rendered = editions.render_edition(digest, known_language(language or own))
     sample = editions.sample(digest, rendered, str(subscriber.email))
-    return editions.copy_for(rendered, replace(sample, uid=subscriber.uid))
+    return editions.copy_for(rendered, sample._replace(uid=subscriber.uid))
 
 
 def part(copy: bytes, kind: str) -> str:
@@ -94,6 +92,10 @@ def part(copy: bytes, kind: str) -> str:
 
 
 def show(copy: bytes) -> None:
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.text import Text
+
     message = message_from_bytes(copy, policy=policy.default)
     console = Console(highlight=False)
     headers = "\n".join(f"{name}: {message[name]}" for name in ("From", "To", "Subject"))
@@ -124,7 +126,13 @@ def test(digest_id: int, to: tuple[str, ...], language: str | None) -> None:
 def describe(status: Status) -> str:
     tally = status.tally
     counts = ", ".join(f"{getattr(tally, state)} {state}" for state in DeliveryState if getattr(tally, state))
-    return f"digest {status.digest} {status.state}: {tally.enlisted} enlisted" + (f" = {counts}" if counts else "")
+    account = f"digest {status.digest} {status.state}: {tally.enlisted} enlisted" + (f" = {counts}" if counts else "")
+    return account + (f"; {pace(status.rate, status.eta_seconds)}" if status.rate else "")
+
+
+def pace(rate: float, eta_seconds: int | None) -> str:
+    left = "" if eta_seconds is None else f", {timedelta(seconds=eta_seconds)} left"
+    return f"{rate:,.0f} a second{left}" if rate >= 10 else f"{rate:.1f} a second{left}"
 
 
 @click.command()

@@ -1,15 +1,18 @@
 """What the ledger says: counts, what is due, what was written before. Reads only; `ledger` makes the changes."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import Session
 
 from mailer.db import db, now
-from mailer.delivery.ledger import confirmed, due, in_scope
-from mailer.models import Delivery, Edition, Subscriber
+from mailer.delivery.ledger import confirmed, in_scope
+from mailer.models import Delivery, Digest, Edition, Run, Subscriber
 from mailer.states import DeliveryState, Frequency, LetterKind
+
+STALE_BEAT = timedelta(seconds=5)  # a sender that is alive writes one every second
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,27 @@ class Tally:
         return sum(getattr(self, state) for state in DeliveryState)
 
     @property
+    def untried(self) -> int:
+        return self.queued + self.sending
+
+    @property
     def open(self) -> int:
-        return self.queued + self.sending + self.deferred
+        return self.untried + self.deferred
+
+    def plus(self, counts: Mapping[DeliveryState, int], retried: int) -> "Tally":
+        """The tally after a run has brought about `counts`, `retried` of them of letters that had been put off."""
+        now = {state.value: getattr(self, state) + counts.get(state, 0) for state in DeliveryState}
+        tried = sum(counts.values()) - retried
+        now |= {"queued": max(0, self.untried - tried), "sending": 0, "deferred": max(0, now["deferred"] - retried)}
+        return Tally(**now)
 
 
 def count_confirmed(list_id: int, frequency: Frequency | None) -> int:
     return db.session.scalar(select(func.count()).select_from(confirmed(list_id, frequency).subquery())) or 0
+
+
+def was_enlisted(digest_id: int) -> bool:
+    return bool(db.session.scalar(select(exists().where(in_scope(digest_id)))))
 
 
 def tally_of(session: Session, digest_id: int) -> Tally:
@@ -55,18 +73,54 @@ def rows(digest_id: int) -> list[tuple[str | None, Delivery]]:
 
 def next_due(digest_id: int | None) -> datetime | None:
     """When the next deferred letter may go out."""
-    query = select(func.min(Delivery.next_at)).where(in_scope(digest_id), Delivery.state == DeliveryState.DEFERRED)
+    query = select(func.min(Delivery.next_at)).where(in_scope(digest_id), Delivery.next_at.is_not(None))
     return db.session.scalar(query)
 
 
 def is_due(digest_id: int | None) -> bool:
-    return bool(db.session.scalar(select(exists().where(due(digest_id, now())))))
+    """Whether a run would find something to do now: letters, or what a dead run left."""
+    at_work = select(exists().where(runs_in(digest_id)))
+    due = [select(exists().where(waits(digest_id, now())))]
+    if digest_id is not None:
+        cursor = db.session.scalar(select(Digest.cursor).where(Digest.id == digest_id)) or 0
+        due.append(select(exists().where(untried(digest_id, cursor))))
+    return any(db.session.scalar(query) for query in [at_work, *due])
 
 
-def has_abandoned(digest_id: int | None) -> bool:
-    """Whether rows are `sending`: somebody is at it, or died at it."""
-    mine = and_(in_scope(digest_id), Delivery.state == DeliveryState.SENDING)
-    return bool(db.session.scalar(select(exists().where(mine))))
+def is_open(session: Session, digest: Digest) -> bool:
+    """Whether a letter of the digest is still to be tried. Quick however many there are."""
+    left = (and_(in_scope(digest.id), Delivery.next_at.is_not(None)), untried(digest.id, digest.cursor))
+    found = [session.scalar(select(exists().where(rows))) for rows in left]
+    return any(found) or bool(session.scalar(select(exists().where(runs_in(digest.id)))))
+
+
+def waits(digest_id: int | None, at: datetime) -> ColumnElement[bool]:
+    """The rows whose time has come: put off, given back, or of the outbox."""
+    return and_(in_scope(digest_id), Delivery.next_at <= at)
+
+
+def untried(digest_id: int, cursor: int) -> ColumnElement[bool]:
+    """The rows of a digest that were never claimed."""
+    beyond = Delivery.subscriber_id > cursor
+    return and_(in_scope(digest_id), beyond, Delivery.state == DeliveryState.QUEUED)
+
+
+def runs_in(digest_id: int | None) -> ColumnElement[bool]:
+    return Run.digest_id.is_(None) if digest_id is None else Run.digest_id == digest_id
+
+
+def runs(digest_id: int | None) -> Sequence[Run]:
+    return db.session.scalars(select(Run).where(runs_in(digest_id)).order_by(Run.id)).all()
+
+
+def claimed_by(run_id: int, digest_id: int | None) -> Sequence[int]:
+    return db.session.scalars(select(Delivery.id).where(in_scope(digest_id), Delivery.run_id == run_id)).all()
+
+
+def rate(digest_id: int) -> float | None:
+    """Letters a second that a living sender delivers; None if there is none."""
+    alive = Run.beat_at > now() - STALE_BEAT
+    return db.session.scalar(select(Run.rate).where(Run.digest_id == digest_id, alive))
 
 
 def last_letter(session: Session, subscriber_id: int, kind: LetterKind) -> datetime | None:
@@ -79,9 +133,10 @@ def last_letter(session: Session, subscriber_id: int, kind: LetterKind) -> datet
     return session.scalar(query)
 
 
-def contents(edition_id: int) -> bytes:
-    found = db.session.scalar(select(Edition.content).where(Edition.id == edition_id))
-    db.session.rollback()  # nothing stays open across the network
+def edition(edition_id: int) -> Edition:
+    """The edition, with nothing left open: it is read before the network is waited for."""
+    found = db.session.get(Edition, edition_id)
+    db.session.rollback()
     if found is None:
         raise LookupError(f"edition {edition_id} is gone")
     return found

@@ -1,194 +1,194 @@
-"""The loop that moves letters: claim, commit, send, settle, commit, until nothing is due.
+"""A run: it claims letters from the ledger, keeps its courier supplied, and writes down what became of each.
 
-One run at a time in each scope (a digest, or the outbox of single letters), held by a lock that dies with
-its process; so whatever a run finds in state `sending` at its start belongs to nobody alive.
+    ledger ──claim──▶ desk ──▶ courier ══SMTP══▶ mail server
+      ▲                 │         └──▶ journal
+      └─────settle──────┘
+
+One run at a time in each scope (a digest, or the outbox of single letters), held by a lock that dies with its process.
+All of the database's work is done here, in the run's own thread, a few hundred letters at a time.
 """
 
-import random
+import logging
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from email.utils import parseaddr
+from collections.abc import Callable
+from pathlib import Path
 
 from flask import current_app
 
 from mailer.config import settings
 from mailer.db import exclusive, now
-from mailer.delivery import account, ledger
-from mailer.delivery.ledger import Letter, Settlement
-from mailer.delivery.outcomes import GIVE_UP_AFTER, Outcome, backoff
+from mailer.delivery import claims, ledger, recovery
+from mailer.delivery.breaker import Breaker, domain
+from mailer.delivery.claims import PUT_OFF, Claim, Letter, Settlement, Turn
+from mailer.delivery.courier import Courier
+from mailer.delivery.desk import Desk
+from mailer.delivery.journal import Journal
+from mailer.delivery.meter import Meter
+from mailer.delivery.outcomes import Outcome
 from mailer.delivery.pace import Pace
-from mailer.delivery.session import ServerRefuses, Session
-from mailer.errors import DatabaseError, MailServerError
-from mailer.letters.edition import Template
-from mailer.links import Links, links
-from mailer.states import DeliveryState, LetterKind
+from mailer.delivery.packer import Packer
+from mailer.delivery.protocol import ServerRefuses
+from mailer.delivery.session import Session
+from mailer.errors import DatabaseError
+from mailer.links import links
+from mailer.states import DeliveryState
 
-SHARE = 10  # letters that a session gets at a time: what a crash can leave in doubt, and what a commit covers
-STALE_SECONDS = 5  # a claimed letter not begun by then is claimed anew, so that who left meanwhile gets none
-PATIENCE = (
-    0.5,
-    1.0,
-    2.0,
-)  # seconds between tries at a server in trouble; then the run stops, and loses nothing
+log = logging.getLogger(__name__)
+
+TICK = 0.25  # seconds; a signal, a pause, a departure, a changed rate are noticed so soon
+BEAT = 1.0  # seconds between signs of life
+SOON = 0.1  # seconds; letters that go out sooner are too few
+MOST_AHEAD = 800  # letters claimed at once; more would not be faster, only be in doubt if the journal were lost
 SETTLE_PATIENCE = (0.0, 1.0, 5.0)
-
-
-@dataclass
-class Report:
-    """What one session did with its share."""
-
-    settlements: list[Settlement] = field(default_factory=list)
-    untouched: list[int] = field(default_factory=list)
-    trouble: MailServerError | None = None
-
-
-class Courier:
-    """Carries letters over one session. Runs in a thread: no database, no Flask context."""
-
-    def __init__(self, session: Session, links: Links, pace: Pace, stop: threading.Event) -> None:
-        self.session, self.links, self.pace, self.stop = session, links, pace, stop
-        self.chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
-
-    def carry(self, letters: Sequence[Letter], templates: dict[int, Template]) -> Report:
-        """Deliver what can be delivered; the rest comes back untouched."""
-        report, begun = Report(), time.monotonic()
-        for number, letter in enumerate(letters):
-            self.pace.wait(self.stop)
-            if self.stop.is_set() or time.monotonic() - begun > STALE_SECONDS:
-                report.untouched = [each.id for each in letters[number:]]
-                break
-            try:
-                outcome = self.deliver(letter, templates[letter.edition_id])
-            except MailServerError as trouble:
-                report.trouble = trouble
-                report.untouched = [each.id for each in letters[number:]]
-                break
-            report.settlements.append(self.settlement(letter, outcome))
-        return report
-
-    def deliver(self, letter: Letter, template: Template) -> Outcome:
-        config = self.session.config
-        sender = config.sender if letter.kind is LetterKind.DIGEST else config.account_sender
-        try:
-            message = template.splice(letter.recipient, self.links)
-        except ValueError as error:
-            return Outcome(DeliveryState.BLOCKED, f"not sent, it can't be made: {error}"[:500])
-        return self.session.deliver(parseaddr(sender)[1], letter.recipient.email, message)
-
-    def settlement(self, letter: Letter, outcome: Outcome) -> Settlement:
-        if outcome.state is not DeliveryState.DEFERRED:
-            return Settlement(letter.id, outcome)
-        next_at = now() + backoff(letter.attempts + 1, self.chance)
-        if letter.first_tried_at and next_at > letter.first_tried_at + GIVE_UP_AFTER:
-            reply = f"gave up after {letter.attempts + 1} attempts: {outcome.reply}"
-            return Settlement(letter.id, Outcome(DeliveryState.BOUNCED, reply))
-        return Settlement(letter.id, outcome, next_at)
+Watch = Callable[[Meter], None]
 
 
 class Run:
-    """One pass over a scope's due letters by a few couriers side by side."""
+    """One pass over a scope's due letters, by a courier with a few sessions."""
 
     def __init__(
-        self,
-        digest_id: int | None,
-        sessions: int,
-        stop: threading.Event,
-        progress: Callable[[], None],
-        still_held: Callable[[], bool],
+        self, digest_id: int | None, sessions: int, stop: threading.Event, still_held: Callable[[], bool]
     ) -> None:
-        config, mail = settings(), current_app.extensions["mail"]
-        pace = Pace(config.send_rate)
-        self.digest_id, self.stop, self.progress, self.still_held = digest_id, stop, progress, still_held
-        self.couriers = [Courier(Session(mail, config), links(), pace, stop) for _ in range(sessions)]
-        self.batch = SHARE * sessions
-        if config.send_rate:  # what is claimed must go out before it is stale
-            self.batch = min(self.batch, max(1, config.send_rate * STALE_SECONDS // 2))
-        self.templates: dict[int, Template] = {}
-        self.failures = 0
+        """Raises JournalError if there is no place for its journal."""
+        self.config, self.stop, self.still_held = settings(), stop, still_held
+        self.row = claims.begin_run(digest_id, socket.gethostname())
+        self.journal = Journal(Path(self.config.journal_folder), self.row.uid)
+        self.packer = Packer(self.config, links())
+        self.desk, self.meter, self.breaker = Desk(Pace(self.config.send_rate)), Meter(), Breaker()
+        mail = current_app.extensions["mail"]
+        self.courier = Courier(
+            [Session(mail, self.config) for _ in range(sessions)], self.desk, self.journal, self.packer.pack
+        )
+        self.ahead = 25 * sessions  # letters to keep claimed
+        self.claimed_at = -SOON
+        self.out = 0  # letters claimed and not yet accounted for
+        self.beat_at = time.monotonic()
 
-    def work(self) -> None:
-        """Raises MailServerError when the server stays in trouble or refuses us, DatabaseError when settling fails."""
-        with ThreadPoolExecutor(len(self.couriers)) as pool, self.closing():
-            while not self.stop.is_set():
-                if not self.still_held():
-                    raise DatabaseError(
-                        "the database ended our connection, and another sender may have begun; run it again"
-                    )
-                letters = ledger.claim(self.digest_id, self.batch)
-                if not letters:
-                    return
-                jobs = self.send(pool, letters)
-                self.settle([job.result() for job in jobs if not job.exception()])
-                for job in jobs:
-                    job.result()  # a bug in one courier shows itself after the others' outcomes are safe
-                self.progress()
-
-    def send(self, pool: ThreadPoolExecutor, letters: list[Letter]) -> list[Future[Report]]:
-        """Share the letters out evenly and wait for all."""
-        for letter in letters:
-            if letter.edition_id not in self.templates:
-                self.templates[letter.edition_id] = Template(account.contents(letter.edition_id))
-        shares = [letters[first :: len(self.couriers)] for first in range(len(self.couriers))]
-        jobs = [
-            pool.submit(courier.carry, share, self.templates)
-            for courier, share in zip(self.couriers, shares, strict=True)
-            if share
-        ]
-        wait(jobs)
-        return jobs
-
-    def settle(self, reports: list[Report]) -> None:
-        """Write down every outcome first; then face the trouble."""
-        settlements = [each for report in reports for each in report.settlements]
-        untouched = [each for report in reports for each in report.untouched]
-        persist(settlements, untouched)
-        troubles = [report.trouble for report in reports if report.trouble]
-        for trouble in troubles:
-            if isinstance(trouble, ServerRefuses):
-                raise trouble
-        if settlements:
-            self.failures = 0
-        if troubles:
-            self.back_off(troubles[0])
-
-    def back_off(self, trouble: MailServerError) -> None:
-        if self.failures >= len(PATIENCE):
-            raise trouble
-        self.stop.wait(PATIENCE[self.failures])
-        self.failures += 1
-
-    @contextmanager
-    def closing(self) -> Iterator[None]:
+    def work(self, watch: Watch) -> None:
+        """Until nothing is due, or something stops it. Raises MailServerError, JournalError or DatabaseError."""
+        self.courier.start()
         try:
-            yield
+            while not self.desk.closed:
+                self.turn()
+                watch(self.meter)
+                self.desk.news.wait(TICK)
+                self.desk.news.clear()
+                if self.stop.is_set():
+                    self.desk.close()
+        except Exception as error:
+            self.desk.close(error)
         finally:
-            for courier in self.couriers:
-                courier.session.close()
+            self.wind_up()
+        if self.desk.trouble:
+            raise self.desk.trouble
 
+    def beat(self) -> None:
+        """Show that we are alive, and see whether we may go on."""
+        self.beat_at = time.monotonic()
+        claims.beat(self.row.id, self.meter.rate(), self.journal.size)
+        if not self.still_held():
+            self.desk.close(
+                DatabaseError("the database ended our connection, and another sender may have begun; run it again")
+            )
 
-def persist(settlements: list[Settlement], untouched: list[int]) -> None:
-    """Settle and release, with patience: an outcome that can't be written down would be in doubt for ever."""
-    for number, pause in enumerate(SETTLE_PATIENCE, start=1):
-        time.sleep(pause)
-        try:
-            ledger.settle(settlements)
-            ledger.release(untouched)
+    def turn(self) -> None:
+        """Write down what came back, and claim as much as keeps the courier busy, unless there is little to do."""
+        wanted, beat_is_due = self.wanted(), time.monotonic() > self.beat_at + BEAT
+        if not (wanted or beat_is_due or self.desk.untouched or self.desk.closed):
             return
+        if beat_is_due:
+            self.beat()
+        settlements, untouched = self.desk.collect()
+        overruled = self.weigh(settlements)
+        claim = self.persist(Turn(settlements, untouched, overruled, wanted))
+        self.out += len(claim.letters) - len(settlements) - len(untouched)
+        self.desk.pace.rate = self.config.send_rate if claim.rate is None else claim.rate
+        self.supply(claim.letters, wanted, in_trouble=bool(untouched))
+        if not claim.going_on or (wanted and not self.out):
+            self.desk.close()
+
+    def wanted(self) -> int:
+        """How many letters to claim: twice as many as before when those went out quickly, and where a rate is set no
+        more than a second's."""
+        waiting = len(self.desk.letters)
+        if waiting > self.desk.low or self.desk.closed:
+            return 0
+        if time.monotonic() < self.claimed_at + SOON:
+            self.ahead *= 2
+        self.ahead = min(self.ahead, self.desk.pace.rate or MOST_AHEAD, MOST_AHEAD)
+        return self.ahead - waiting
+
+    def supply(self, letters: list[Letter], wanted: int, *, in_trouble: bool) -> None:
+        """Hand claimed letters to the courier, but for those to a provider that refuses everybody."""
+        if wanted:
+            self.claimed_at = time.monotonic()
+            self.desk.low = self.ahead // 2 if len(letters) == wanted else 0
+        if in_trouble:  # letters went stale, or the server sent them back
+            self.ahead = max(len(self.courier.lanes), self.ahead // 2)
+        self.packer.prepare(letters)
+        self.desk.fill([letter for letter in letters if not self.breaker.is_open(letter.email)])
+        held = Outcome(DeliveryState.DEFERRED, "not tried: its provider refuses everybody at present")
+        until = now() + PUT_OFF
+        self.desk.hand_in(
+            [Settlement(letter, held, until, attempts=0) for letter in letters if self.breaker.is_open(letter.email)]
+        )
+
+    def weigh(self, settlements: list[Settlement]) -> list[int]:
+        """Count outcomes; the rows of refusals that turn out to say nothing about their addresses."""
+        self.meter.count((each.outcome.state, each.letter.attempts) for each in settlements)
+        overruled: list[int] = []
+        for each in settlements:
+            rows = self.breaker.count(each.id, each.letter.email, each.outcome)
+            if len(rows) > 1:
+                log.warning(
+                    "%s refuses everybody (%s): its letters wait for an hour, and nobody is counted as bounced",
+                    domain(each.letter.email),
+                    each.outcome.reply,
+                )
+            overruled += rows
+            if self.breaker.refuses_all and not self.desk.closed:
+                overruled += [row for row, _ in self.breaker.streak]
+                self.desk.close(ServerRefuses(f"the mail server refuses every letter: {each.outcome.reply}"))
+        return overruled
+
+    def persist(self, turn: Turn) -> Claim:
+        """One turn of the ledger, with patience. Raises DatabaseError; what was not written down is in the journal."""
+        for pause in SETTLE_PATIENCE:
+            try:
+                return claims.take_turn(self.row, turn)
+            except DatabaseError as error:
+                trouble = error
+                time.sleep(pause)
+        raise DatabaseError(f"{trouble}; {len(turn.settlements)} outcomes wait in the journal to be written down")
+
+    def wind_up(self) -> None:
+        """Let the letters on the wire finish, and account for everything. What can't be is left to the journal."""
+        self.desk.close()
+        writable = True
+        while self.courier.is_alive():
+            self.desk.clear()
+            self.courier.join(TICK)
+            writable = writable and self.try_turn()
+        self.desk.clear()
+        if writable and self.try_turn() and not self.out:
+            self.journal.remove()
+            claims.end_run(self.row.id)
+        else:
+            self.journal.close()
+
+    def try_turn(self) -> bool:
+        try:
+            self.turn()
         except DatabaseError as error:
-            if number == len(SETTLE_PATIENCE):
-                raise DatabaseError(
-                    f"{error}; the outcomes of {len(settlements)} letters could not be written down: "
-                    "they are held as unknown at the next start, the rest stays queued"
-                ) from error
+            self.desk.close(error)
+            return False
+        return True
 
 
 def scope(digest_id: int | None) -> str:
-    """The name of the lock that a run holds."""
-    return "outbox" if digest_id is None else f"digest-{digest_id}"
+    return "the-letters" if digest_id is None else f"digest-{digest_id}"
 
 
 def deliver(
@@ -196,14 +196,14 @@ def deliver(
     *,
     sessions: int = 1,
     stop: threading.Event | None = None,
-    progress: Callable[[], None] = lambda: None,
+    watch: Watch = lambda _: None,
 ) -> None:
     """Deliver what is due of a digest, or of the outbox (None). Raises Busy if another process is at it."""
+    stop = stop or threading.Event()
     with exclusive(scope(digest_id)) as still_held:
-        ledger.abandon(digest_id)
-        run = Run(digest_id, sessions, stop or threading.Event(), progress, still_held)
-        run.work()
+        recovery.recover(digest_id)
+        Run(digest_id, sessions, stop, still_held).work(watch)
         # A letter that one person waits for is worth a second copy; of a digest nobody wants two.
         resend = digest_id is None or settings().on_unknown == "resend"
-        if resend and ledger.resend_unknown(digest_id):
-            run.work()
+        if resend and not stop.is_set() and ledger.resend_unknown(digest_id):
+            Run(digest_id, sessions, stop, still_held).work(watch)

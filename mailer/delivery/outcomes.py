@@ -2,9 +2,9 @@
 
 import random
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum, auto
+from typing import NamedTuple
 
 from mailer.states import DeliveryState
 
@@ -31,6 +31,9 @@ class Phase(StrEnum):
     RCPT = auto()
     DATA = auto()
     DOT = auto()
+    LONE_DOT = auto()  # the end of an empty message for nobody
+    RSET = auto()
+    NOOP = auto()
 
 
 OPENING = (Phase.CONNECT, Phase.STARTTLS, Phase.AUTH)
@@ -45,8 +48,7 @@ class Verdict(StrEnum):
     STOP = auto()  # the server refuses us, not a recipient: bounces nobody
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     code: int
     text: str
 
@@ -57,12 +59,13 @@ class Reply:
         return found[0] if found and found[0][0] == str(self.code)[0] else ""
 
     def __str__(self) -> str:
-        printable = "".join(letter if letter.isprintable() else " " for letter in self.text)
-        return f"{self.code} {' '.join(printable.split())}"[:500]
+        words = self.text
+        if not words.isprintable():
+            words = "".join(letter if letter.isprintable() else " " for letter in words)
+        return f"{self.code} {' '.join(words.split())}"[:500]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one letter in one attempt."""
 
     state: DeliveryState

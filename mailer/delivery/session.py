@@ -1,60 +1,61 @@
-"""One SMTP session on Flask-Mail's settings: verified TLS, a timeout for every phase, a reply for every letter.
-
-Flask-Mail's own connection waits for ever, verifies no certificate and lets QUIT mask the first error; this one
-keeps its settings and its place, and speaks for itself.
-"""
+"""One SMTP session: a socket that drives `protocol` and never waits. Who waits is told what for, and until when."""
 
 import contextlib
+import selectors
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
+import time
 from types import TracebackType
 
 import flask_mail
 
 from mailer.config import Config
-from mailer.delivery.outcomes import STATES, Outcome, Phase, Reply, Verdict, judge
-from mailer.errors import MailServerError
-from mailer.states import DeliveryState
+from mailer.delivery.opening import open_connection, server_name, timeouts
+from mailer.delivery.outcomes import Outcome, Phase
+from mailer.delivery.protocol import Broken, Event, Features, Parcel, Protocol, ServerTrouble, Settled
 
-LETTERS_PER_CONNECTION = 100
 GOODBYE_SECONDS = 5
-# RFC 5321 4.5.3.2. A shorter wait at the final dot makes duplicates of letters that were only slow to be accepted.
-TIMEOUTS = {
-    Phase.CONNECT: 30.0,
-    Phase.STARTTLS: 120.0,
-    Phase.AUTH: 120.0,
-    Phase.MAIL: 300.0,
-    Phase.RCPT: 300.0,
-    Phase.DATA: 180.0,
-    Phase.DOT: 600.0,
-}
-LOST = (OSError, smtplib.SMTPServerDisconnected, smtplib.SMTPResponseException)
-
-
-class ServerTrouble(MailServerError):
-    """The server is down, slow or closing: nobody's letter was tried, waiting helps."""
-
-
-class ServerRefuses(MailServerError):
-    """The server wants none of our mail, or can't be trusted: waiting doesn't help."""
+BUFFER = 16 * 1024  # octets read at once
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Session(flask_mail.Connection):
-    """Opened on the first letter, closed after a hundred, opened again after trouble."""
+    """Opened when there is a letter, closed after its share of letters, opened again after trouble."""
 
     def __init__(self, mail: flask_mail.Mail, config: Config) -> None:
         super().__init__(mail)
-        self.config = config
+        self.config, self.where, self.wait = config, server_name(mail), timeouts(config)
+        self.sock: socket.socket | None = None
+        self.protocol = Protocol(Features(), self.where)
+        self.is_encrypted = False
+        self.output = b""  # what the socket did not take yet
+        self.num_emails = self.most = 0
+        self.moved_at = 0.0  # when something was last said by either side, by the monotonic clock
+
+    def configure_host(self) -> smtplib.SMTP:
+        return open_connection(self.mail, self.config)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
+    def open(self) -> None:
+        """A fresh connection, the old one having been closed politely. Waits; raises ServerTrouble or ServerRefuses."""
+        self.close()
+        self.host = self.configure_host()
+        if self.host.sock is None:
+            raise ServerTrouble(f"{self.where} hung up at once")
+        self.sock, features = self.host.sock, Features.read(self.host.esmtp_features)
+        self.sock.setblocking(False)
+        self.is_encrypted = isinstance(self.sock, ssl.SSLSocket)
+        self.protocol, self.num_emails = Protocol(features, self.where), 0
+        self.most = min(self.config.send_per_connection, features.letters or self.config.send_per_connection)
+        self.moved_at = time.monotonic()
+
     def close(self) -> None:
-        """Say goodbye if the server still listens; its trouble with that is not ours."""
+        """Say goodbye if the server still listens; its trouble with that is not ours. Waits."""
         if self.host and self.host.sock:
             with contextlib.suppress(smtplib.SMTPException, OSError):
                 self.host.sock.settimeout(GOODBYE_SECONDS)
@@ -65,192 +66,127 @@ class Session(flask_mail.Connection):
         """Hang up without a word: the server is past listening."""
         if self.host:
             self.host.close()
-        self.host = None
-
-    def timeout(self, phase: Phase) -> float:
-        longest = self.config.mail_timeout
-        return min(TIMEOUTS[phase], longest) if longest else TIMEOUTS[phase]
+        self.host = self.sock = None
+        self.protocol, self.output = Protocol(Features(), self.where), b""
 
     @property
-    def where(self) -> str:
-        return f"mail server {self.mail.server}:{self.mail.port}"
+    def is_open(self) -> bool:
+        return self.sock is not None
 
-    def configure_host(self) -> smtplib.SMTP:
-        """Connect, secure and log in. Raises ServerTrouble or ServerRefuses."""
-        host = None
-        try:
-            with self.phase(Phase.CONNECT):
-                host = self.connect()
-                if host.sock:  # a small write must not wait for the server to acknowledge the one before
-                    host.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                check(Phase.CONNECT, Reply(*decoded(host.ehlo())))
-            if self.mail.use_tls:
-                with self.phase(Phase.STARTTLS):
-                    self.secure(host)
-            if self.mail.username:
-                with self.phase(Phase.AUTH):
-                    host.login(self.mail.username, self.mail.password or "")
-        except BaseException:
-            if host:
-                host.close()
-            raise
-        return host
+    @property
+    def busy(self) -> bool:
+        """Whether a reply is due."""
+        return bool(self.protocol.expected)
 
-    def connect(self) -> smtplib.SMTP:
-        server, port, name = self.mail.server, self.mail.port, self.config.host
-        wait = self.timeout(Phase.CONNECT)
-        if self.mail.use_ssl:
-            return smtplib.SMTP_SSL(server, port, name, timeout=wait, context=trusted())
-        return smtplib.SMTP(server, port, name, timeout=wait)
+    @property
+    def patience(self) -> float:
+        """How many seconds the server may take for its next word."""
+        return self.wait[self.protocol.phase or Phase.MAIL]
 
-    def secure(self, host: smtplib.SMTP) -> None:
-        if not host.has_extn("starttls"):
-            raise ServerRefuses(f"{self.where} offers no STARTTLS, and mail must not go out unencrypted")
-        check(Phase.STARTTLS, Reply(*decoded(host.starttls(context=trusted()))))
-        check(Phase.STARTTLS, Reply(*decoded(host.ehlo())))
+    @property
+    def stream(self) -> socket.socket:
+        if self.sock is None:
+            raise ServerTrouble(f"no connection to {self.where} is open")
+        return self.sock
 
-    @contextlib.contextmanager
-    def phase(self, phase: Phase) -> Iterator[None]:
-        """Turn the many errors of opening a session into our two."""
-        try:
-            yield
-        except (smtplib.SMTPException, OSError) as error:
-            explain = smtp_trouble if isinstance(error, smtplib.SMTPException) else network_trouble
-            raise explain(self.where, phase, error) from error
+    @property
+    def spent(self) -> bool:
+        return self.num_emails >= self.most
 
-    def deliver(self, sender: str, recipient: str, message: bytes) -> Outcome:
-        """One letter, one recipient. `message` is wire bytes: CRLF lines, none beginning with a dot.
+    @property
+    def joins(self) -> bool:
+        """Whether the next letter's envelope may travel with a body."""
+        return self.protocol.features.pipelining and self.num_emails < self.most
 
-        Raises ServerTrouble when the letter was not tried, ServerRefuses when the run must stop.
-        """
-        if self.host is None or self.num_emails >= LETTERS_PER_CONNECTION:
-            self.close()
-            self.host, self.num_emails = self.configure_host(), 0
+    def offer(self, parcel: Parcel) -> Settled | None:
+        """Begin with a letter; `push` writes it, and what becomes of it comes from `pull`."""
         self.num_emails += 1
+        return self.protocol.offer(parcel)
+
+    def push(self) -> list[Event]:
+        """Write what the socket takes now. What is left in `output` waits until it can be written."""
+        if self.sock is None:
+            return self.lose("no connection is open") if self.busy else []
+        if self.output and (early := self.hear_early()):
+            return self.lose(f"it answers in mid-message: {early!r}", len(self.output))
+        output = self.output or self.protocol.output()
+        self.moved_at = time.monotonic()
         try:
-            outcome = self.transact(self.host, sender, recipient, message)
-        except (ServerTrouble, ServerRefuses):
+            sent = self.sock.send(output) if output else 0
+        except NOT_NOW:
+            sent = 0
+        except OSError as error:
+            return self.lose(reason(error), len(output))
+        self.output = output[sent:]
+        return []
+
+    def hear_early(self) -> bytes:
+        """What the server says before our words are out: it can't be the reply to them."""
+        with contextlib.suppress(OSError):
+            return self.stream.recv(BUFFER)[:60]
+        return b""
+
+    def pull(self) -> list[Event]:
+        """What the server says, once there is something to read."""
+        if self.sock is None or self.output:
+            return []
+        try:
+            data = self.sock.recv(BUFFER)
+            while self.is_encrypted and self.sock.pending():  # type: ignore[attr-defined]
+                data += self.sock.recv(BUFFER)
+        except NOT_NOW:
+            return []
+        except OSError as error:
+            return self.lose(reason(error))
+        if not data:
+            return self.lose("the connection was closed")
+        self.moved_at = time.monotonic()
+        events = self.protocol.receive(data)
+        if self.protocol.over:
             self.drop()
-            raise
-        if outcome.state is DeliveryState.UNKNOWN:
-            self.drop()
-        elif outcome.state is not DeliveryState.ACCEPTED:
-            self.reset()
-        return outcome
+        return events
 
-    def transact(self, host: smtplib.SMTP, sender: str, recipient: str, message: bytes) -> Outcome:
-        commands = (
-            (Phase.MAIL, f"MAIL FROM:<{sender}>"),
-            (Phase.RCPT, f"RCPT TO:<{recipient}>"),
-            (Phase.DATA, "DATA"),
-        )
-        for phase, command in commands:
-            reply = self.ask(host, phase, command)
-            verdict = judge(phase, reply)
-            if phase is Phase.DATA and verdict is Verdict.PROCEED and reply.code != 354:
-                raise ServerTrouble(f"{self.where} answers {reply} to DATA")
-            if verdict is Verdict.STOP:
-                raise ServerRefuses(f"{self.where} refuses our mail: {reply} (to {phase.upper()})")
-            if verdict is Verdict.BACK_OFF:
-                raise ServerTrouble(f"{self.where} is closing: {reply}")
-            if verdict is not Verdict.PROCEED:
-                return Outcome(STATES[verdict], str(reply))
-        return self.send_body(host, message)
+    def expire(self) -> list[Event]:
+        """Give up a server that should have answered by now."""
+        return self.lose("it does not answer in time", len(self.output))
 
-    def ask(self, host: smtplib.SMTP, phase: Phase, command: str) -> Reply:
-        try:
-            self.set_timeout(host, phase)
-            host.putcmd(command)
-            return known_reply(host)
-        except LOST as error:
-            raise ServerTrouble(f"{self.where} broke off at {phase.upper()}: {first_line(error)}") from error
+    def lose(self, why: str, unsent: int = 0) -> list[Event]:
+        events = self.protocol.lost(why, unsent)
+        self.drop()
+        return events
 
-    def send_body(self, host: smtplib.SMTP, message: bytes) -> Outcome:
-        """Nothing is accepted before the dot; between the dot and its reply nobody can know (RFC 1047).
+    def noop(self) -> None:
+        """Keep an idle connection alive."""
+        if self.is_open:
+            self.protocol.noop()
+            self.push()
 
-        Message and dot go out in one write. If that fails, the dot, its last bytes, was not sent.
-        """
-        try:
-            self.set_timeout(host, Phase.DATA)
-            host.send(message + b".\r\n")
-        except LOST as error:
-            self.drop()
-            return Outcome(DeliveryState.DEFERRED, f"the connection broke in mid-message: {first_line(error)}")
-        try:
-            self.set_timeout(host, Phase.DOT)
-            reply = known_reply(host)
-        except LOST as error:
-            return Outcome(DeliveryState.UNKNOWN, f"no reply to the message: {first_line(error)}")
-        verdict = judge(Phase.DOT, reply)
-        if verdict is Verdict.BACK_OFF and reply.code != 421:
-            return Outcome(DeliveryState.UNKNOWN, f"no reply to the message but {reply}")
-        if verdict is Verdict.BACK_OFF:
-            raise ServerTrouble(f"{self.where} is closing: {reply}")
-        return Outcome(STATES[verdict], str(reply))
+    def deliver(self, parcel: Parcel) -> Outcome:
+        """One letter by itself. Waits. Raises ServerTrouble if it was not tried, ServerRefuses if none should be."""
+        was_open = self.is_open and not self.spent
+        if not was_open:
+            self.open()
+        settled = self.offer(parcel)
+        events: list[Event] = [settled] if settled else []
+        while self.busy:
+            events += self.push()
+            events += self.pull() if self.until_ready() else self.expire()
+        for event in events:
+            if isinstance(event, Settled):
+                return event.outcome
+        trouble = next(event.trouble for event in events if isinstance(event, Broken))
+        if was_open and isinstance(trouble, ServerTrouble):  # a fresh connection may do
+            return self.deliver(parcel)
+        raise trouble
 
-    def reset(self) -> None:
-        """Clear a refused transaction. A server that fails at this gets a new connection next time."""
-        if self.host is None:
-            return
-        try:
-            self.host.rset()
-        except (OSError, smtplib.SMTPException):
-            self.drop()
-
-    def set_timeout(self, host: smtplib.SMTP, phase: Phase) -> None:
-        if host.sock is None:
-            raise smtplib.SMTPServerDisconnected("the connection is closed")
-        host.sock.settimeout(self.timeout(phase))
+    def until_ready(self) -> bool:
+        """Wait for the socket until the deadline; whether it became ready."""
+        if self.sock is None or not self.busy:
+            return True
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.sock, selectors.EVENT_WRITE if self.output else selectors.EVENT_READ)
+            return bool(selector.select(self.patience))
 
 
-def check(phase: Phase, reply: Reply) -> None:
-    if judge(phase, reply) is not Verdict.PROCEED:
-        raise smtplib.SMTPResponseException(reply.code, reply.text)
-
-
-def smtp_trouble(where: str, phase: Phase, error: Exception) -> MailServerError:
-    """What a server's refusal to open a session means."""
-    if isinstance(error, smtplib.SMTPResponseException):
-        reply = Reply(*decoded((error.smtp_code, error.smtp_error)))
-        if reply.code < 0:
-            return ServerRefuses(f"{where} does not speak SMTP: {reply.text[:60]!r}")
-        kind = ServerTrouble if judge(phase, reply) is Verdict.BACK_OFF else ServerRefuses
-        return kind(f"{where} answers {reply} ({phase.upper()})")
-    if isinstance(error, smtplib.SMTPServerDisconnected):
-        late = isinstance(error.__context__, TimeoutError)
-        return ServerTrouble(f"{where} {'does not answer in time' if late else 'hung up at once'}")
-    return ServerRefuses(f"{where} can't be used: {error}")
-
-
-def network_trouble(where: str, _phase: Phase, error: Exception) -> MailServerError:
-    """What a failure below SMTP means. A certificate that can't be trusted is no reason to wait."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return ServerRefuses(f"{where} has a certificate that can't be trusted: {error.verify_message}")
-    if isinstance(error, ssl.SSLError):
-        return ServerRefuses(f"{where} fails to speak TLS: {error.reason or error}")
-    if isinstance(error, TimeoutError):
-        return ServerTrouble(f"{where} does not answer in time")
-    return ServerTrouble(f"{where} can't be reached: {getattr(error, 'strerror', None) or error}")
-
-
-def trusted() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def decoded(reply: tuple[int, bytes | str]) -> tuple[int, str]:
-    code, text = reply
-    return code, text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-
-
-def known_reply(host: smtplib.SMTP) -> Reply:
-    """The next reply. Raises SMTPServerDisconnected for nonsense: a reply we can't read is no outcome."""
-    reply = Reply(*decoded(host.getreply()))
-    if not 200 <= reply.code <= 599:
-        raise smtplib.SMTPServerDisconnected(f"nonsense instead of a reply: {reply.text[:60]!r}")
-    return reply
-
-
-def first_line(error: BaseException) -> str:
+def reason(error: OSError) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

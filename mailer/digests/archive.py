@@ -26,6 +26,6 @@ def find_public(slug: str) -> Digest:
     """
     query = select(Digest).filter_by(list_id=the_list().id, slug=slug)
     found = db.session.scalar(query) if is_word(slug) else None
-    if found is None or not account.tally(found.id).enlisted:
+    if found is None or not account.was_enlisted(found.id):
         raise NotFound("there is no such digest in the archive")
     return found

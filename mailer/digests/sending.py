@@ -4,22 +4,24 @@ Every step may be run again: a digest that was interrupted goes on where it stop
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from email.utils import parseaddr
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from mailer.addresses import Address
 from mailer.config import settings
 from mailer.db import db, exclusive, now, transaction
-from mailer.delivery import account, engine, ledger
+from mailer.delivery import account, engine, ledger, recovery
 from mailer.delivery.account import Tally
+from mailer.delivery.engine import Watch
 from mailer.delivery.outcomes import Outcome
+from mailer.delivery.protocol import Parcel
 from mailer.delivery.session import Session as SmtpSession
 from mailer.digests import compose, editions
 from mailer.errors import BadInput, Busy, MailerError, NotAllowed
@@ -41,15 +43,29 @@ class Status:
     state: DigestState
     tally: Tally
     next_at: datetime | None
+    rate: float | None  # letters a second over the last ten, while a sender is at it
+
+    @property
+    def eta_seconds(self) -> int | None:
+        """How long until everybody was tried, at this rate."""
+        return round((self.tally.queued + self.tally.sending) / self.rate) if self.rate else None
 
     def as_json(self) -> dict[str, object]:
         counts = {"enlisted": self.tally.enlisted, **asdict(self.tally)}
-        return {"digest": self.digest, "state": self.state.value, **counts, "rate": None, "eta_seconds": None}
+        rate = None if self.rate is None else round(self.rate, 1)
+        return {
+            "digest": self.digest,
+            "state": self.state.value,
+            **counts,
+            "rate": rate,
+            "eta_seconds": self.eta_seconds,
+        }
 
 
 def status(digest_id: int) -> Status:
     digest = compose.find(digest_id)
-    return Status(digest.id, digest.state, account.tally(digest.id), account.next_due(digest.id))
+    next_at = account.next_due(digest.id)
+    return Status(digest.id, digest.state, account.tally(digest.id), next_at, account.rate(digest.id))
 
 
 def audience(digest: Digest) -> int:
@@ -113,7 +129,13 @@ def nobody(digest_id: int) -> BadInput:
     return BadInput(f"nobody would get digest {digest_id}: no confirmed subscriber matches; nothing was sent")
 
 
-def send(digest_id: int, *, stop: threading.Event, progress: Callable[[], None] = lambda: None) -> Status:
+def set_rate(digest_id: int, rate: int) -> None:
+    """Letters a second for this digest, instead of the setting's; 0: no limit. A sender at work notices at once."""
+    with transaction() as session:
+        lock(session, digest_id).rate = rate
+
+
+def send(digest_id: int, *, stop: threading.Event, watch: Watch = lambda _: None) -> Status:
     """Freeze, enlist and deliver, or go on with what is left.
 
     Raises Busy if another process is sending it, MailServerError if the server stays in trouble: nothing is lost.
@@ -126,7 +148,7 @@ def send(digest_id: int, *, stop: threading.Event, progress: Callable[[], None] 
         approve(digest_id)
         enlist(digest_id)
     if compose.find(digest_id).state is DigestState.SENDING:
-        engine.deliver(digest_id, sessions=settings().send_sessions, stop=stop, progress=progress)
+        engine.deliver(digest_id, sessions=settings().send_sessions, stop=stop, watch=watch)
         finish(digest_id)
     return status(digest_id)
 
@@ -140,7 +162,7 @@ def finish(digest_id: int) -> None:
         digest = lock(session, digest_id)
         if digest.state is DigestState.CANCELLED:
             ledger.cancel_open(session, digest_id)
-        if digest.state is DigestState.SENDING and not account.tally_of(session, digest_id).open:
+        if digest.state is DigestState.SENDING and not account.is_open(session, digest):
             digest.move(DigestState.SENT)
             digest.sent_at = now()
 
@@ -151,12 +173,7 @@ def send_due(stop: threading.Event) -> list[int]:
     trouble: MailerError | None = None
     query = select(Digest).where(Digest.state.in_((DigestState.APPROVED, DigestState.SENDING)))
     for digest in db.session.scalars(query.order_by(Digest.id)).all():
-        waits = digest.state is DigestState.APPROVED and not (digest.scheduled_at and digest.scheduled_at <= now())
-        tally = account.tally(digest.id)
-        # Without a deferred letter nothing keeps it open but a crash: send settles and finishes it.
-        idle = digest.state is DigestState.SENDING and tally.deferred and not tally.sending
-        idle = idle and not account.is_due(digest.id)
-        if waits or idle or stop.is_set():
+        if stop.is_set() or not has_work(digest):
             continue
         try:
             send(digest.id, stop=stop)
@@ -169,6 +186,13 @@ def send_due(stop: threading.Event) -> list[int]:
     if trouble:
         raise trouble
     return worked
+
+
+def has_work(digest: Digest) -> bool:
+    """Whether its time has come, or that of a letter; or nothing keeps it open but that nobody has closed it."""
+    if digest.state is DigestState.APPROVED:
+        return digest.scheduled_at is not None and digest.scheduled_at <= now()
+    return account.is_due(digest.id) or not account.is_open(db.session(), digest)
 
 
 def pause(digest_id: int) -> None:
@@ -193,7 +217,8 @@ def cancel(digest_id: int) -> None:
         digest.move(DigestState.CANCELLED)
         ledger.cancel_open(session, digest_id)
     with suppress(Busy), exclusive(engine.scope(digest_id)):  # a sender that is at it ends by itself, see `finish`
-        ledger.abandon(digest_id)
+        recovery.recover(digest_id)
+        finish(digest_id)
 
 
 def retry(digest_id: int, which: str) -> int:
@@ -202,7 +227,8 @@ def retry(digest_id: int, which: str) -> int:
         digest = lock(session, digest_id)
         if digest.state not in (DigestState.SENT, DigestState.SENDING):
             raise NotAllowed(f"digest {digest_id} is {digest.state}: there is nothing to retry")
-        count = ledger.requeue(session, digest_id, RETRYABLE[which])
+        rows = and_(ledger.in_scope(digest_id), Delivery.state.in_(RETRYABLE[which]))
+        count = ledger.requeue(session, rows, first_tried_at=None)
         if count and digest.state is DigestState.SENT:
             digest.move(DigestState.SENDING)
     return count
@@ -224,7 +250,7 @@ def send_test(digest_id: int, to: Sequence[Address], code: str) -> list[tuple[Ad
     try:
         for address in to:
             copy = editions.copy_for(rendered, editions.sample(digest, rendered, address.email))
-            outcomes.append((address, session.deliver(sender, address.email, copy)))
+            outcomes.append((address, session.deliver(Parcel(address, sender, address.email, copy))))
     finally:
         session.close()
     return outcomes

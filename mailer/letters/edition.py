@@ -1,5 +1,6 @@
 """An edition's bytes, cut once at its slots. A person's copy is one join."""
 
+import re
 import unicodedata
 
 from mailer.letters.message import encode_piece
@@ -7,6 +8,10 @@ from mailer.letters.slots import MAKERS, Recipient
 from mailer.links import Links
 
 BREAKING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # not Zs: dates in Russian and French hold no-break spaces
+# What most values are made of: it stands for itself in a header, and in quoted-printable on a line of its own.
+PLAIN_IN_HEADER = re.compile(r"[ !#-;=?-~]*").fullmatch
+PLAIN_IN_BODY = re.compile(r"[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]{,71}").fullmatch
+ENCODED_WORD = re.compile(r"=\?.*\?=|\?==\?")
 
 
 class Template:
@@ -14,22 +19,46 @@ class Template:
     begins with a dot, so they are their own dot-stuffed form (RFC 5321 4.5.2)."""
 
     def __init__(self, content: bytes) -> None:
-        pieces = content.split(b"\0")
-        self.literals = pieces[::2]
-        self.names = [name.decode() for name in pieces[1::2]]
+        self.parts = content.split(b"\0")
+        places: dict[str, tuple[list[int], list[int]]] = {}
+        for number, octets in enumerate(self.parts[1::2]):
+            name = octets.decode()
+            in_header, in_body = places.setdefault(name.removesuffix("="), ([], []))
+            (in_body if name.endswith("=") else in_header).append(2 * number + 1)
+        self.slots = [(name, MAKERS[name], *where) for name, where in places.items()]
 
     def splice(self, person: Recipient, links: Links) -> bytes:
-        values = {name: wire(name, person, links) for name in dict.fromkeys(self.names)}
-        parts = [self.literals[0]]
-        for name, literal in zip(self.names, self.literals[1:], strict=True):
-            parts += (values[name], literal)
+        """Raises ValueError for a value that could break the message."""
+        parts = self.parts.copy()
+        for name, make, in_header, in_body in self.slots:
+            value = make(person, links)
+            if in_header:
+                octets = header_octets(name, value)
+                for place in in_header:
+                    parts[place] = octets
+            if in_body:
+                octets = body_octets(name, value)
+                for place in in_body:
+                    parts[place] = octets
         return b"".join(parts)
 
 
-def wire(name: str, person: Recipient, links: Links) -> bytes:
-    """A slot's value as the bytes that stand on the wire. Raises ValueError for one that could break a message."""
-    value = MAKERS[name.removesuffix("=")](person, links)
-    forbidden = '<>"&' if name.endswith("=") else '<>"'  # a body's slot stands in HTML too; & is legal in an address
+def header_octets(name: str, value: str) -> bytes:
+    """Only the To header may hold more than ASCII: an internationalised address (RFC 6532 3.2)."""
+    if "=?" in value and ENCODED_WORD.search(value):
+        raise ValueError(f"the slot {name} can't hold {value!r}: readers would take it for an encoded-word")
+    if not PLAIN_IN_HEADER(value):
+        check(name, value, '<>"')
+    return value.encode("utf-8" if name == "to" else "ascii")
+
+
+def body_octets(name: str, value: str) -> bytes:
+    if PLAIN_IN_BODY(value):
+        return value.encode()
+    check(name, value, '<>"&')  # it stands in HTML too; & is legal in an address
+    return encode_piece(value).encode("ascii")
+
+
+def check(name: str, value: str, forbidden: str) -> None:
     if any(character in forbidden or unicodedata.category(character) in BREAKING for character in value):
         raise ValueError(f"the slot {name} can't hold {value!r}")
-    return (encode_piece(value) if name.endswith("=") else value).encode("ascii")

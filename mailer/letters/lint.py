@@ -85,7 +85,10 @@ def line_lengths(mail: Mail) -> Iterator[str]:
 
 
 def seven_bit(mail: Mail) -> Iterator[str]:
-    if not mail.raw.isascii():
+    """But for the address of the reader, which may be an internationalised one (RFC 6532)."""
+    to = re.search(rb"(?m)^To: [^\r\n]*", mail.raw)
+    rest = mail.raw.replace(to[0], b"", 1) if to else mail.raw
+    if not rest.isascii() or (to and "\ufffd" in to[0].decode("utf-8", "replace")):
         yield "a byte above 127"
 
 

@@ -8,10 +8,11 @@ token lies in the database, and the same row makes the same bytes again.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -22,8 +23,7 @@ OPEN, CLOSE = "\ue000", "\ue001"
 MARK = re.compile(f"{OPEN}([a-z_]+){CLOSE}")
 
 
-@dataclass(frozen=True)
-class Recipient:
+class Recipient(NamedTuple):
     """What a slot's value can depend on: the row of the ledger and the edition it belongs to."""
 
     email: str
@@ -43,8 +43,13 @@ def slot(name: str) -> Markup:
 
 def message_id(person: Recipient, _links: Links) -> str:
     """Derived, not random: a copy that is sent again has the same id, and receivers can drop it."""
-    identity = f"{person.edition_sha256} {person.uid} {person.created_at.isoformat()}"
+    identity = f"{person.edition_sha256} {person.uid} {isoformat(person.created_at)}"
     return sha256(identity.encode()).hexdigest()[:32]
+
+
+# Everybody on a digest was enlisted at the same moment.
+isoformat = lru_cache(maxsize=16)(datetime.isoformat)
+header_date = lru_cache(maxsize=16)(format_datetime)
 
 
 def moment(person: Recipient, at: datetime) -> str:
@@ -53,7 +58,7 @@ def moment(person: Recipient, at: datetime) -> str:
 
 MAKERS: dict[str, Callable[[Recipient, Links], str]] = {
     "to": lambda person, _: person.email,
-    "date": lambda person, _: format_datetime(person.created_at),
+    "date": lambda person, _: header_date(person.created_at),
     "message_id": message_id,
     "unsubscribe": lambda person, links: links.unsubscribe_token(person.uid, person.list_id),
     "confirm": lambda person, links: links.confirm_token(person.uid, person.list_id, person.created_at),

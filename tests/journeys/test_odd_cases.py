@@ -1,11 +1,13 @@
 """What a hostile reading found once: ways in which letters were lost, doubled or left in doubt, or a page broke."""
 
+import socket
+
 import pytest
 import sqlalchemy as sa
 import time_machine
 
 from mailer.db import db, exclusive
-from mailer.models import Delivery
+from mailer.models import Delivery, Run
 from mailer.states import DeliveryState
 
 from ..installation import RECAP, Installation
@@ -57,10 +59,14 @@ def test_a_digest_for_nobody_holds_no_other_up(here: Installation) -> None:
 
 
 def died_in_mid_run(here: Installation, digest: int) -> None:
-    """Put rows back as a killed process leaves them."""
+    """Put rows back as a killed process leaves them whose journal is lost with its disk."""
     with here.app.app_context():
         first = sa.select(sa.func.min(Delivery.id)).scalar_subquery()
-        db.session.execute(sa.update(Delivery).where(Delivery.id == first).values(state=DeliveryState.SENDING))
+        run = Run(digest_id=digest, host=socket.gethostname())
+        db.session.add(run)
+        db.session.flush()
+        claimed = {"state": DeliveryState.SENDING, "run_id": run.id}
+        db.session.execute(sa.update(Delivery).where(Delivery.id == first).values(claimed))
         db.session.execute(sa.text(f"UPDATE digest SET state = 'sending', sent_at = NULL WHERE id = {digest}"))
         db.session.commit()
 

@@ -40,8 +40,10 @@ GOOD = [
     ("MAIL_ACCOUNT_SENDER", '"News, Inc." <news+a@example.org>', '"News, Inc." <news+a@example.org>'),
     ("MAIL_TIMEOUT", "2.5", 2.5),
     ("SEND_SESSIONS", "64", 64),
+    ("SEND_PER_CONNECTION", "1", 1),
     ("SEND_RATE", "0", 0),
     ("ON_UNKNOWN", "resend", "resend"),
+    ("JOURNAL_FOLDER", "/var/lib/mailer/journal", "/var/lib/mailer/journal"),
     ("TRUSTED_PROXIES", "10", 10),
 ]
 BAD = [
@@ -96,7 +98,9 @@ BAD = [
     ("MAIL_TIMEOUT", "soon"),
     ("SEND_SESSIONS", "0"),
     ("SEND_RATE", "1.5"),
+    ("SEND_PER_CONNECTION", "0"),
     ("ON_UNKNOWN", "Hold"),
+    ("JOURNAL_FOLDER", ""),
     ("TRUSTED_PROXIES", "-1"),
 ]
 
@@ -250,7 +254,11 @@ def test_settings_written_out_by_mistake_hold_no_secret() -> None:
 
 
 def test_no_file_is_needed(tmp_path: Path) -> None:
-    assert load(tmp_path) == Config(secret_key=(SECRET,), database_url=f"sqlite:///{tmp_path / 'mailer.db'}")
+    assert load(tmp_path) == Config(
+        secret_key=(SECRET,),
+        database_url=f"sqlite:///{tmp_path / 'mailer.db'}",
+        journal_folder=str(tmp_path / "journal"),
+    )
 
 
 def test_the_file_may_have_another_name(tmp_path: Path) -> None:

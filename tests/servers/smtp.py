@@ -216,7 +216,8 @@ class Conversation(socketserver.BaseRequestHandler):
             self.recipients.append(line.partition("<")[2].partition(">")[0])
 
     def on_data(self, line: str) -> None:
-        if not self.reply("DATA", line, "354 go on").startswith("354"):
+        default = "354 go on" if self.recipients else "554 5.5.1 no valid recipients"
+        if not self.reply("DATA", line, default).startswith("354"):
             return
         lines: list[bytes] = []
         while (line_ := self.file.readline()) != b".\r\n":
@@ -227,6 +228,8 @@ class Conversation(socketserver.BaseRequestHandler):
 
     def on_dot(self, mail: Mail) -> None:
         answer = self.owner.answer_to("DOT", " ".join(mail.recipients), "250 2.0.0 queued")
+        if not mail.recipients:
+            answer = "554 5.5.1 no valid recipients"
         if answer.startswith("2") or answer == STORE_AND_HANG_UP:
             self.owner.store(mail)
         if answer == STALL:

@@ -1,0 +1,79 @@
+"""Where a run and its courier hand letters over, the only thing that their threads share: claimed letters in, outcomes
+and letters that were not begun out."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from mailer.delivery.claims import Letter, Settlement
+from mailer.delivery.pace import Pace
+
+STALE_SECONDS = 5.0  # a claimed letter not begun by then is claimed anew, so that who left meanwhile gets none
+
+
+class Desk:
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+        self.letters: deque[tuple[float, Letter]] = deque()  # with the moment until which they are fresh
+        self.settled: deque[Settlement] = deque()
+        self.untouched: deque[int] = deque()
+        self.low = 0  # the run is woken when no more letters than that are left
+        self.news = threading.Event()
+        self.closed = False
+        self.trouble: Exception | None = None
+        self.wake: Callable[[], None] = lambda: None  # the courier, when it may be asleep
+
+    # For the run.
+
+    def fill(self, letters: list[Letter]) -> None:
+        fresh_until = time.monotonic() + STALE_SECONDS
+        self.letters.extend((fresh_until, letter) for letter in letters)
+        self.wake()
+
+    def collect(self) -> tuple[list[Settlement], list[int]]:
+        """What has been handed in since."""
+        return take_all(self.settled), take_all(self.untouched)
+
+    def close(self, trouble: Exception | None = None) -> None:
+        """No letter is begun from now on. The first trouble is the one that is told."""
+        self.trouble = self.trouble or trouble
+        self.closed = True
+        self.news.set()
+        self.wake()
+
+    # For the courier.
+
+    def take(self) -> Letter | None:
+        """The next letter, if there is one and its turn has come."""
+        while self.letters and not self.closed:
+            fresh_until, letter = self.letters[0]
+            if time.monotonic() > fresh_until:
+                self.letters.popleft()
+                self.give_back(letter)
+                continue
+            if not self.pace.take():
+                return None
+            self.letters.popleft()
+            return letter
+        return None
+
+    def give_back(self, letter: Letter) -> None:
+        """It was not begun: no attempt is counted."""
+        self.untouched.append(letter.id)
+        self.news.set()
+
+    def clear(self) -> None:
+        """Give back all that lies here."""
+        while self.letters:
+            self.give_back(self.letters.popleft()[1])
+
+    def hand_in(self, settlements: list[Settlement]) -> None:
+        self.settled.extend(settlements)
+        if settlements and len(self.letters) <= self.low:
+            self.news.set()
+
+
+def take_all(items: deque[Any]) -> list[Any]:
+    return [items.popleft() for _ in range(len(items))]

@@ -1,0 +1,32 @@
+"""What a run has brought about so far, and how fast."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+
+from mailer.states import DeliveryState
+
+WINDOW = 10.0  # seconds that the rate looks back
+
+
+class Meter:
+    def __init__(self) -> None:
+        self.counts: Counter[DeliveryState] = Counter()
+        self.retried = 0  # letters among them that had been put off before
+        self.marks = deque([(time.monotonic(), 0)])  # (when, letters accepted by then)
+
+    def count(self, outcomes: Iterable[tuple[DeliveryState, int]]) -> None:
+        """Note letters by what became of them and how often each had been tried before."""
+        for state, attempts in outcomes:
+            self.counts[state] += 1
+            self.retried += attempts > 0
+        now = time.monotonic()
+        self.marks.append((now, self.counts[DeliveryState.ACCEPTED]))
+        while self.marks[1][0] < now - WINDOW:
+            self.marks.popleft()
+
+    def rate(self) -> float:
+        """Letters accepted a second, over the last ten seconds."""
+        begun, before = self.marks[0]
+        elapsed = time.monotonic() - begun
+        return (self.counts[DeliveryState.ACCEPTED] - before) / elapsed if elapsed else 0.0

@@ -1,0 +1,361 @@
+"""One SMTP session after its opening, without a socket: bytes in, bytes and events out (sans-IO).
+
+Where the server offers PIPELINING, a letter's body and final dot travel with the next letter's MAIL, RCPT and DATA,
+and the four replies are read together: one round trip a letter (RFC 2920 3.1: content may begin a group, DATA must
+end it). What a reply means is decided by `outcomes`; here is only which question it answers.
+
+    offer(parcel) → output() is written → receive(bytes) → events …
+"""
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from mailer.delivery.outcomes import STATES, Outcome, Phase, Reply, Verdict, judge
+from mailer.errors import MailServerError
+from mailer.states import DeliveryState
+
+LONGEST_REPLY = 64 * 1024  # octets of a line; RFC 5321 4.5.3.1.5 allows 512
+MOST_LINES = 1000  # of a reply
+REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*?))?\r?\Z", re.DOTALL)  # RFC 5321 4.2
+UNSAFE = re.compile(r"[\x00-\x20<>\x7f-\xa0\u2028\u2029]")
+TO_XTEXT = re.compile(r"[^!-*,-<>-\[\]-~]")  # RFC 3461 4: printable ASCII but + and =; and \ for RFC 6533
+
+
+class ServerTrouble(MailServerError):
+    """The server is down, slow, closing or out of step: waiting helps, and no letter was tried but those said to be."""
+
+
+class ServerRefuses(MailServerError):
+    """The server wants none of our mail, or can't be trusted: waiting doesn't help."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a server offers in its EHLO reply, as far as it is of use to us."""
+
+    pipelining: bool = False  # RFC 2920
+    utf8: bool = False  # SMTPUTF8, RFC 6531
+    dsn: bool = False  # RFC 3461
+    size: int | None = None  # RFC 1870: the largest message in octets; None: not offered, 0: no limit told
+    letters: int | None = None  # MAILMAX of LIMITS, RFC 9422
+
+    @classmethod
+    def read(cls, keywords: Mapping[str, str]) -> "Features":
+        """Of lower-case keywords with their parameters. A parameter that makes no sense was not offered."""
+        size, limits = keywords.get("size"), keywords.get("limits", "")
+        most = re.search(r"\bMAILMAX=([1-9]\d{0,8})\b", limits, re.IGNORECASE)
+        return cls(
+            pipelining="pipelining" in keywords,
+            utf8="smtputf8" in keywords and "8bitmime" in keywords,
+            dsn="dsn" in keywords,
+            size=None if size is None or not re.fullmatch(r"\d{0,18}", size, re.ASCII) else int(size or 0),
+            letters=int(most[1]) if most else None,
+        )
+
+
+class Parcel(NamedTuple):
+    """A letter ready for the wire. `message` has CRLF lines, none of which begins with a dot; `key` is the caller's."""
+
+    key: Any
+    sender: str
+    recipient: str
+    message: bytes
+    envelope_id: str = ""
+
+
+class Begun(NamedTuple):
+    """The server waits for this letter's body, which is in the output now."""
+
+    parcel: Parcel
+
+
+class Settled(NamedTuple):
+    parcel: Parcel
+    outcome: Outcome
+
+
+class Returned(NamedTuple):
+    """Nothing became of this letter: it was not tried."""
+
+    parcel: Parcel
+
+
+class Broken(NamedTuple):
+    """The session is over. Always the last event."""
+
+    trouble: ServerTrouble | ServerRefuses
+
+
+Event = Begun | Settled | Returned | Broken
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A letter's way through a transaction; `refusal` once one of its commands was refused."""
+
+    parcel: Parcel
+    refusal: Outcome | None = None
+
+
+JOINED = (Phase.MAIL, Phase.RCPT)
+
+
+class Protocol:
+    """At most two letters are under way: one whose final dot waits for its reply, and the next one's envelope."""
+
+    def __init__(self, features: Features, where: str = "mail server") -> None:
+        self.features, self.where = features, where
+        self.buffer = b""  # a line that has not ended yet
+        self.begun_reply: list[Reply] = []  # the lines so far of a reply of several
+        self.expected: deque[tuple[Phase, Exchange | None]] = deque()
+        self.ready: Exchange | None = None  # has its 354: the body goes out unless the server goes on talking
+        self.held: Exchange | None = None  # waits, without PIPELINING, for the reply to RSET
+        self.unclean = False  # a transaction failed: RSET before the next
+        self.out: list[bytes] = []
+        self.body_is_next = False  # the output begins with a letter's body and final dot
+        self.behind_dot: int | None = None  # octets of the last output that come after the final dot, if it holds one
+        self.over = False
+
+    @property
+    def phase(self) -> Phase | None:
+        """The phase whose reply is due next; None if there is nothing to wait for."""
+        return self.expected[0][0] if self.expected else None
+
+    def output(self) -> bytes:
+        """What is to be written now; it is handed out once. A letter that was `Begun` must be in the journal first."""
+        written = b"".join(self.out)
+        self.behind_dot = len(written) - len(self.out[0]) if self.body_is_next else None
+        self.body_is_next = False
+        self.out.clear()
+        return written
+
+    def offer(self, parcel: Parcel) -> Settled | None:
+        """Begin a transaction, or settle at once a letter that this server can't take."""
+        if refusal := self.impossible(parcel):
+            return Settled(parcel, Outcome(DeliveryState.BLOCKED, refusal))
+        exchange, must_reset, self.unclean = Exchange(parcel), self.unclean, False
+        if must_reset:
+            self.ask(Phase.RSET, None, b"RSET\r\n")
+        if self.features.pipelining:
+            commands = self.mail(parcel) + self.rcpt(parcel) + "DATA\r\n"
+            self.out.append(commands.encode())
+            self.expected += ((Phase.MAIL, exchange), (Phase.RCPT, exchange), (Phase.DATA, exchange))
+        elif must_reset:
+            self.held = exchange
+        else:
+            self.ask(Phase.MAIL, exchange, self.mail(parcel).encode())
+        return None
+
+    def noop(self) -> None:
+        """Ask for a sign of life."""
+        self.ask(Phase.NOOP, None, b"NOOP\r\n")
+
+    def ask(self, phase: Phase, exchange: Exchange | None, command: bytes) -> None:
+        self.out.append(command)
+        self.expected.append((phase, exchange))
+
+    def impossible(self, parcel: Parcel) -> str | None:
+        if UNSAFE.search(parcel.sender + parcel.recipient):
+            return "not sent: an address holds a character that no envelope can"
+        if not self.features.utf8 and not (parcel.recipient.isascii() and parcel.sender.isascii()):
+            return "not sent: 5.6.7 the mail server takes no internationalised address (SMTPUTF8)"
+        if self.features.size and len(parcel.message) > self.features.size:
+            return f"not sent: 5.3.4 {len(parcel.message)} octets, and the mail server takes {self.features.size}"
+        return None
+
+    def mail(self, parcel: Parcel) -> str:
+        words = f"MAIL FROM:<{parcel.sender}>"
+        if self.features.size is not None:
+            words += f" SIZE={len(parcel.message)}"
+        if not (parcel.recipient.isascii() and parcel.sender.isascii()):
+            words += " BODY=8BITMIME SMTPUTF8"
+        if self.features.dsn and parcel.envelope_id:
+            words += f" RET=HDRS ENVID={xtext(parcel.envelope_id)}"
+        return words + "\r\n"
+
+    def rcpt(self, parcel: Parcel) -> str:
+        notify = f" NOTIFY=FAILURE ORCPT={original_recipient(parcel.recipient)}" if self.features.dsn else ""
+        return f"RCPT TO:<{parcel.recipient}>{notify}\r\n"
+
+    def receive(self, data: bytes) -> list[Event]:
+        """What the replies in `data` say, however they were cut; after Broken nothing more may be asked."""
+        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        events: list[Event] = []
+        try:
+            for line in lines:
+                if reply := self.read_line(line):
+                    self.understand(reply, events)
+            if len(self.buffer) > LONGEST_REPLY or (self.ready and (self.buffer or self.begun_reply)):
+                raise self.out_of_step(self.buffer)
+        except (ServerTrouble, ServerRefuses) as error:
+            return events + self.break_off(error, DeliveryState.UNKNOWN, f"no reply to the message: {error}")
+        if self.ready:
+            self.begin(self.ready, events)
+        return events
+
+    def read_line(self, line: bytes) -> Reply | None:
+        """The reply that this line ends, if it ends one (RFC 5321 4.2.1). Raises ServerTrouble for what is none."""
+        found = parse_line(line)
+        if found is None:
+            raise self.out_of_step(line)
+        reply, is_last = found
+        if is_last and not self.begun_reply:
+            return reply
+        self.begun_reply.append(reply)
+        if len({each.code for each in self.begun_reply}) > 1 or len(self.begun_reply) > MOST_LINES:
+            raise self.out_of_step(line)
+        if not is_last:
+            return None
+        words = "\n".join(each.text for each in self.begun_reply)
+        self.begun_reply.clear()
+        return Reply(reply.code, words)
+
+    def begin(self, exchange: Exchange, events: list[Event]) -> None:
+        self.ready = None
+        self.body_is_next = True
+        self.ask(Phase.DOT, exchange, exchange.parcel.message + b".\r\n")
+        events.append(Begun(exchange.parcel))
+
+    def understand(self, reply: Reply, events: list[Event]) -> None:
+        """Raises ServerTrouble or ServerRefuses for a reply that ends the session."""
+        if not self.expected:
+            if reply.code == 421:
+                raise self.closing(reply)
+            raise self.out_of_step(str(reply).encode())
+        phase, exchange = self.expected[0]
+        verdict = judge(phase, reply)
+        if exchange is None:
+            self.between(phase, reply, verdict)
+        elif exchange.refusal:
+            self.refused(phase, exchange, exchange.refusal, reply, events)
+        elif verdict is Verdict.PROCEED and phase in JOINED and self.features.pipelining:
+            pass  # the commands that follow were sent along
+        elif phase is Phase.DOT:
+            self.judged(exchange, reply, verdict, events)
+        else:
+            self.asked(phase, exchange, reply, verdict, events)
+        self.expected.popleft()
+
+    def between(self, phase: Phase, reply: Reply, verdict: Verdict) -> None:
+        if verdict is Verdict.BACK_OFF or (phase is not Phase.LONE_DOT and verdict is not Verdict.PROCEED):
+            raise self.closing(reply)
+        if phase is Phase.RSET and self.held:
+            self.ask(Phase.MAIL, self.held, self.mail(self.held.parcel).encode())
+            self.held = None
+
+    def asked(self, phase: Phase, exchange: Exchange, reply: Reply, verdict: Verdict, events: list[Event]) -> None:
+        """The reply to a command of a transaction that goes well so far."""
+        if verdict is Verdict.BACK_OFF:
+            raise self.closing(reply) if reply.code == 421 else self.out_of_step(str(reply).encode())
+        if verdict is Verdict.STOP:
+            raise ServerRefuses(f"{self.where} refuses our mail: {reply} (to {phase.upper()})")
+        if verdict is not Verdict.PROCEED:
+            exchange.refusal = Outcome(STATES[verdict], str(reply))
+            self.unclean = True
+            if phase is Phase.DATA or not self.features.pipelining:
+                events.append(Settled(exchange.parcel, exchange.refusal))
+        elif phase is Phase.DATA:
+            if reply.code != 354:
+                raise self.out_of_step(str(reply).encode())
+            self.ready = exchange
+        elif not self.features.pipelining:
+            self.go_on(phase, exchange)
+
+    def go_on(self, phase: Phase, exchange: Exchange) -> None:
+        if phase is Phase.MAIL:
+            self.ask(Phase.RCPT, exchange, self.rcpt(exchange.parcel).encode())
+        else:
+            self.ask(Phase.DATA, exchange, b"DATA\r\n")
+
+    def refused(self, phase: Phase, exchange: Exchange, refusal: Outcome, reply: Reply, events: list[Event]) -> None:
+        """The replies that come behind a refusal, to commands that were sent along. A server that has taken no
+        recipient and wants a body all the same gets an empty one (RFC 2920 3.1)."""
+        if reply.code == 421:
+            raise self.closing(reply)
+        wants_body = phase is Phase.DATA and reply.code == 354
+        if reply.code < 400 and not wants_body:
+            raise self.out_of_step(str(reply).encode())
+        if phase is Phase.DATA:
+            events.append(Settled(exchange.parcel, refusal))
+        if wants_body:
+            self.ask(Phase.LONE_DOT, None, b".\r\n")
+
+    def judged(self, exchange: Exchange, reply: Reply, verdict: Verdict, events: list[Event]) -> None:
+        """The reply to the final dot."""
+        if reply.code == 421:
+            raise self.closing(reply, exchange)
+        if verdict is Verdict.BACK_OFF or self.body_is_next:  # nobody can judge what has not left yet
+            raise self.out_of_step(str(reply).encode())
+        events.append(Settled(exchange.parcel, Outcome(STATES[verdict], str(reply))))
+
+    def lost(self, reason: str, unsent: int = 0) -> list[Event]:
+        """The connection is gone. `unsent` octets of the last output were not written: if the final dot is among
+        them, the letter can't have been accepted."""
+        trouble = ServerTrouble(f"{self.where} broke off{self.at_phase()}: {reason}")
+        if self.behind_dot is not None and unsent > self.behind_dot:
+            return self.break_off(trouble, DeliveryState.DEFERRED, f"the connection broke in mid-message: {reason}")
+        return self.break_off(trouble, DeliveryState.UNKNOWN, f"no reply to the message: {reason}")
+
+    def at_phase(self) -> str:
+        return f" at {self.phase.upper()}" if self.phase else ""
+
+    def break_off(self, trouble: ServerTrouble | ServerRefuses, state: DeliveryState, words: str) -> list[Event]:
+        """End what is under way. `state`: that of a letter whose final dot has no reply, for between the dot and its
+        reply nobody can know (RFC 1047); the others were not tried."""
+        phases = {id(exchange): (phase, exchange) for phase, exchange in reversed(self.expected) if exchange}
+        events = [
+            self.end_of(phase, exchange, trouble, Outcome(state, words[:500]))
+            for phase, exchange in reversed(phases.values())
+        ]
+        events += [Returned(waiting.parcel) for waiting in (self.ready, self.held) if waiting]
+        self.expected.clear()
+        self.out.clear()
+        self.ready = self.held = None
+        self.over = True
+        return [*events, Broken(trouble)]
+
+    def end_of(self, phase: Phase, exchange: Exchange, trouble: Exception, doubtful: Outcome) -> Event:
+        if exchange.refusal:
+            return Settled(exchange.parcel, exchange.refusal)
+        not_taken = self.body_is_next or (isinstance(trouble, Closing) and trouble.answers is exchange)
+        return Returned(exchange.parcel) if phase is not Phase.DOT or not_taken else Settled(exchange.parcel, doubtful)
+
+    def closing(self, reply: Reply, answers: Exchange | None = None) -> "Closing":
+        return Closing(f"{self.where} is closing: {reply}", answers)
+
+    def out_of_step(self, said: bytes) -> ServerTrouble:
+        return ServerTrouble(f"{self.where} is out of step{self.at_phase()}: it says {said[:60]!r}")
+
+
+class Closing(ServerTrouble):
+    """A 421 (RFC 5321 3.8). As the answer to a final dot it says that the message was not taken."""
+
+    def __init__(self, words: str, answers: Exchange | None = None) -> None:
+        super().__init__(words)
+        self.answers = answers
+
+
+@lru_cache(maxsize=64)  # most lines of a server come again and again
+def parse_line(line: bytes) -> tuple[Reply, bool] | None:
+    """A line of a reply, and whether it is the reply's last; None for what is no such line."""
+    found = REPLY_LINE.match(line)
+    if not found:
+        return None
+    code, mark, words = found.groups()
+    return Reply(int(code), (words or b"").decode("utf-8", "replace")), mark != b"-"
+
+
+def xtext(words: str) -> str:
+    """RFC 3461 4."""
+    return TO_XTEXT.sub(lambda found: "".join(f"+{octet:02X}" for octet in found[0].encode()), words)
+
+
+def original_recipient(address: str) -> str:
+    """The ORCPT parameter: RFC 3461 4.2, and RFC 6533 3 for an address that is not ASCII."""
+    if address.isascii():
+        return f"rfc822;{xtext(address)}"
+    return "utf-8;" + TO_XTEXT.sub(lambda found: "".join(f"\\x{{{ord(letter):X}}}" for letter in found[0]), address)
