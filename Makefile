@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench format translations screenshots clean
+.PHONY: demo test check bench chaos format translations screenshots clean
 
 demo: $(VENV)/installed
 	@$(BIN)/mailer demo
@@ -19,6 +19,10 @@ check: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m bench
+
+# Hundreds of senders killed, databases stopped, disks filled; about a quarter of an hour.
+chaos: $(VENV)/installed-dev
+	$(BIN)/python -m tests.chaos
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .

@@ -181,11 +181,13 @@ class Courier(threading.Thread):
 
     def push(self, lane: Lane) -> None:
         """Say what there is to say, and listen for the answer; or wait until the socket takes the rest."""
-        if events := lane.session.push():
+        events = lane.session.push()
+        if events:
             self.handle(lane, events)
-        elif lane.listens is bool(lane.session.output):
+        elif lane.watched and lane.listens == bool(lane.session.output):
             lane.listens = not lane.session.output
-            self.selector.modify(lane.watch(), selectors.EVENT_READ if lane.listens else selectors.EVENT_WRITE, lane)
+            wanted = selectors.EVENT_READ if lane.listens else selectors.EVENT_WRITE
+            self.selector.modify(lane.watched, wanted, lane)
 
     def forget(self, lane: Lane) -> None:
         """Watch its socket no more; it may be closed already."""

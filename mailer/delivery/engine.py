@@ -118,7 +118,7 @@ class Run:
         if time.monotonic() < self.claimed_at + SOON:
             self.ahead *= 2
         self.ahead = min(self.ahead, self.desk.pace.rate or MOST_AHEAD, MOST_AHEAD)
-        return self.ahead - waiting
+        return max(0, self.ahead - waiting)
 
     def supply(self, letters: list[Letter], wanted: int, *, in_trouble: bool) -> None:
         """Hand claimed letters to the courier, but for those to a provider that refuses everybody."""

@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mailer.delivery.protocol import Begun, Broken, Event, Parcel, Protocol, Returned, Settled
@@ -110,6 +110,16 @@ class ScriptedServer:
         return answer
 
 
+class Babbler:
+    """A server that says the next of its sentences whenever it hears something, whatever that is."""
+
+    def __init__(self, sentences: Iterable[bytes]) -> None:
+        self.sentences = iter(sentences)
+
+    def take(self, _written: bytes) -> bytes:
+        return next(self.sentences, SILENCE)
+
+
 def is_yes(reply: bytes) -> bool:
     return bool(YES.fullmatch(reply))
 
@@ -121,7 +131,7 @@ class Talk:
     def __init__(
         self,
         protocol: Protocol,
-        server: ScriptedServer,
+        server: ScriptedServer | Babbler,
         parcels: Sequence[Parcel],
         cuts: Collection[int] = (),
         *,

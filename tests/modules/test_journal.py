@@ -6,7 +6,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import time_machine
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailer.delivery.journal import (
@@ -51,18 +50,22 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
-def written(place: Path, *lines: bytes, run: str = RUN) -> Path:
-    """The journal of a sender that wrote these lines and died."""
+def written(place: Path, *lines: bytes, run: str = RUN, at_once: int = 1) -> Path:
+    """The journal of a sender that wrote these lines, so many at once, and died."""
     log = Journal(place, run)
-    for each in lines:
-        log.write(each)
+    for first in range(0, len(lines), at_once):
+        log.write(*lines[first : first + at_once])
     log.close()
+    assert log.size == log.path.stat().st_size
     return log.path
 
 
 def line(words: str) -> bytes:
     """By the format that the module's docstring shows."""
     return f"{zlib.crc32(words.encode()):08x} {words}\n".encode()
+
+
+HEAD = line(f"mailer-journal-1 {RUN} {boot()}")
 
 
 def is_refused(path: Path, run: str = RUN, at_least: int = 0) -> bool:
@@ -77,10 +80,11 @@ def is_refused(path: Path, run: str = RUN, at_least: int = 0) -> bool:
 
 
 @settings(deadline=None)
-@given(WORDS)
-def test_the_last_word_about_each_row_is_read(words: list[tuple[int, Outcome | None]]) -> None:
+@given(WORDS, st.integers(1, 60))
+def test_the_last_word_about_each_row_is_read(words: list[tuple[int, Outcome | None]], at_once: int) -> None:
     with folder() as place, time_machine.travel(AT, tick=False):
-        path = written(place, *(settled(row, word) if word else begun(row) for row, word in words))
+        lines = [settled(row, word) if word else begun(row) for row, word in words]
+        path = written(place, *lines, at_once=at_once)
         account = read(path, RUN, EVERY_ROW, path.stat().st_size)
     assert account.complete
     assert account.entries == {row: Entry(word, AT) if word else Entry() for row, word in words}
@@ -107,16 +111,12 @@ def test_a_journal_without_a_letter_says_that_none_was_begun(tmp_path: Path) -> 
     assert (account.entries, account.complete) == ({}, True)
 
 
-def test_the_threads_of_a_sender_write_whole_lines(tmp_path: Path) -> None:
+def test_nothing_to_write_is_no_write(tmp_path: Path) -> None:
     log = Journal(tmp_path, RUN)
-    rows = [range(each, 2000, 4) for each in range(1, 5)]
-    threads = [threading.Thread(target=lambda mine=mine: [log.write(begun(row)) for row in mine]) for mine in rows]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    before = log.path.read_bytes()
+    log.write()
     log.close()
-    assert set(read(log.path, RUN, EVERY_ROW, log.size).entries) == set(range(1, 2000))
+    assert log.path.read_bytes() == before
 
 
 # Lines and pages.
@@ -133,21 +133,31 @@ def crossing(path: Path) -> list[bytes]:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 500)), max_size=60))
-def test_no_line_crosses_from_one_page_to_the_next(writes: list[tuple[int, int]]) -> None:
+@given(st.lists(st.integers(0, 500), max_size=80), st.integers(1, 80))
+@example([500] * 80, 80)
+@example([5], 1)
+def test_no_line_crosses_from_one_page_to_the_next(lengths: list[int], at_once: int) -> None:
     """A kill may cut a write short there."""
     with folder() as place:
-        told = [settled(1, Outcome(DeliveryState.BOUNCED, "x" * length)) * times for times, length in writes]
-        path = written(place, *told)
+        lines = [settled(1, Outcome(DeliveryState.BOUNCED, "x" * length)) for length in lengths]
+        path = written(place, *lines, at_once=at_once)
         assert crossing(path) == []
         assert read(path, RUN, EVERY_ROW, path.stat().st_size).complete
 
 
-def test_two_of_the_longest_replies_in_any_script_fit_on_a_page(tmp_path: Path) -> None:
-    """More outcomes are never known at once."""
+@pytest.mark.parametrize("spare", [0, 1, 2])
+def test_a_page_may_be_filled_to_its_last_octet(tmp_path: Path, spare: int) -> None:
+    frame = len(settled(1, Outcome(DeliveryState.BOUNCED, "")))
+    room = PAGE - len(HEAD) - frame - spare
+    path = written(tmp_path, settled(1, Outcome(DeliveryState.BOUNCED, "x" * room)), begun(2))
+    assert path.stat().st_size == PAGE + len(begun(2))
+    assert crossing(path) == []
+
+
+def test_the_longest_replies_in_any_script_cross_no_page(tmp_path: Path) -> None:
     longest = Outcome(DeliveryState.DEFERRED, str(Reply(450, "4.7.1 " + "😀" * 1000)))
-    rows = (10**12, 10**12 + 1)
-    path = written(tmp_path, begun(rows[0]), b"".join(settled(row, longest) for row in rows))
+    rows = range(10**12, 10**12 + 9)
+    path = written(tmp_path, *(settled(row, longest) for row in rows), at_once=9)
     assert {row: entry.outcome for row, entry in read(path, RUN, rows).entries.items()} == dict.fromkeys(rows, longest)
     assert crossing(path) == []
 
@@ -194,9 +204,6 @@ def test_a_journal_with_one_octet_changed_anywhere_is_refused(tmp_path: Path, ma
             assert is_refused(path), f"octet {at}"
             os.pwrite(file.fileno(), bytes([octet]), at)
     assert not is_refused(path)
-
-
-HEAD = line(f"mailer-journal-1 {RUN} {boot()}")
 
 
 @pytest.mark.parametrize(
@@ -292,7 +299,7 @@ from mailer.delivery.journal import Journal, JournalError, begun, settled
 from mailer.delivery.outcomes import Outcome
 from mailer.states import DeliveryState
 
-place, limits = Path(sys.argv[1]), map(int, sys.argv[2:])
+place, at_once, limits = Path(sys.argv[1]), int(sys.argv[2]), map(int, sys.argv[3:])
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 for limit in limits:
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
@@ -300,8 +307,9 @@ for limit in limits:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
         while True:
-            log.write(settled(row + 1, Outcome(DeliveryState.ACCEPTED, "250 " + "x" * (row % 300))))
-            row += 1
+            told = Outcome(DeliveryState.ACCEPTED, "250 " + "x" * (row % 300))
+            log.write(*(settled(row + each, told) for each in range(1, at_once + 1)))
+            row += at_once
     except JournalError as error:
         print(limit, row, log.size, "can't be written" in str(error))
 """
@@ -315,7 +323,7 @@ print("holds it", flush=True)
 row = 0
 while True:
     row += 1
-    log.write(begun(row) * (1 + row % 3))
+    log.write(*[begun(row)] * (1 + row % 3))
     if sys.argv[3] == "slowly":
         time.sleep(60)
 """
@@ -325,9 +333,10 @@ def python(code: str, *args: object) -> Sequence[str]:
     return [sys.executable, "-c", code, *map(str, args)]
 
 
-def test_a_full_disk_leaves_whole_lines_and_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_full_disk_leaves_all_or_nothing_of_a_write_and_says_so(tmp_path: Path, at_once: int) -> None:
     limits = [*range(200, 600, 7), *range(PAGE - 600, PAGE + 600, 31)]
-    told = subprocess.run(python(FILL, tmp_path, *limits), capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(python(FILL, tmp_path, at_once, *limits), capture_output=True, text=True, check=True).stdout
     assert len(told.splitlines()) == len(limits)
     for limit, rows, size, explained in (each.split() for each in told.splitlines()):
         path = journal_path(tmp_path, limit)

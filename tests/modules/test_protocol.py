@@ -24,7 +24,7 @@ from mailer.delivery.protocol import (
 )
 from mailer.states import DeliveryState
 
-from .scripted import SILENCE, Script, ScriptedServer, Talk
+from .scripted import SILENCE, Babbler, Script, ScriptedServer, Talk
 
 ACCEPTED, BOUNCED, BLOCKED = DeliveryState.ACCEPTED, DeliveryState.BOUNCED, DeliveryState.BLOCKED
 DEFERRED, UNKNOWN = DeliveryState.DEFERRED, DeliveryState.UNKNOWN
@@ -326,11 +326,13 @@ def test_nonsense_is_trouble_and_never_an_outcome(phase: Phase, said: bytes) -> 
 
 
 @pytest.mark.parametrize("phase", PHASES)
-@pytest.mark.parametrize("said", [b"x", b"250 " + b"x" * 1000, b"250-ok\r\n", b"250-\r\n"])
+@pytest.mark.parametrize(
+    "said", [b"x", b"250 " + b"x" * 1000, b"250-ok\r\n", b"250-\r\n", b"250-" + b"x" * 60_000 + b"\r\n"]
+)
 def test_a_server_that_never_ends_what_it_says_is_not_listened_to_for_long(phase: Phase, said: bytes) -> None:
     protocol, letter = waiting_for(phase)
     said, events, heard = said * (10_000_000 // len(said)), list[Event](), 0
-    while not protocol.over:
+    while not protocol.over and heard < len(said):
         events += protocol.receive(said[heard : heard + 16_384])
         heard += 16_384
     assert_broken(protocol, events, *([(letter, UNKNOWN if phase is Phase.DOT else RETURNED)] if letter else []))
@@ -364,6 +366,27 @@ def test_a_reply_that_makes_no_sense_behind_a_refusal_is_trouble(heard: tuple[by
     protocol = pipelined(*heard)
     assert protocol.over
     assert protocol.output() == b""
+
+
+SENTENCES = st.lists(
+    st.one_of(st.sampled_from([OK, OK, GO_ON, NO, NOBODY, CLOSING, *SENSELESS]), st.binary(max_size=20))
+)
+
+
+@settings(deadline=None)
+@given(st.lists(SENTENCES.map(b"".join), max_size=12), CUTS, st.booleans())
+@example([OK * 3, OK + GO_ON, OK + GO_ON], EVERYWHERE, True)
+@example([OK, NO, GO_ON, OK], EVERYWHERE, True)
+def test_whatever_a_server_babbles_every_letter_has_one_end(
+    sentences: list[bytes], cuts: range | set[int], pipelining: bool
+) -> None:
+    protocol, parcels = Protocol(Features(pipelining=pipelining)), [parcel(number) for number in range(4)]
+    talk = Talk(protocol, Babbler(sentences), parcels, cuts).run()
+    for letter in talk.offered:
+        state = end_of(talk, letter)
+        assert talk.has_begun(letter) or state in (RETURNED, DEFERRED, BOUNCED, BLOCKED)
+    assert isinstance(talk.events[-1], Broken) == protocol.over
+    assert protocol.over or not talk.waiting
 
 
 @pytest.mark.parametrize("said", [OK, NO, GO_ON, b"421 4.4.2 you said nothing\r\n", b"hello\r\n"])

@@ -1,5 +1,7 @@
 """One SMTP session against a server that is secure, insecure, slow, rude or gone."""
 
+import select
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,10 +22,12 @@ from mailer.states import DeliveryState
 from ..installation import SECRET
 from ..servers.smtp import HANG_UP, STALL, SmtpServer
 from .certificates import Authority
-from .scripts import ENVELOPE_ACCEPTED, Line, ScriptServer
+from .scripts import ENVELOPE_ACCEPTED, PATIENCE, Line, ScriptServer
 
 LETTER = b"From: a@lists.example.org\r\nSubject: hello\r\n\r\nhello\r\n"
 HUGE = LETTER * 500_000  # more than any socket takes before its reader has read
+
+ENVELOPE = b"MAIL FROM:<news@lists.example.org>\r\nRCPT TO:<person0@example.org>\r\nDATA\r\n"
 
 
 @pytest.fixture
@@ -63,6 +67,10 @@ def exchange(opened: Session) -> list[Event]:
 def look_after(opened: Session) -> list[Event]:
     """What is done with a connection that has been idle for long."""
     opened.noop()
+    return until_idle(opened)
+
+
+def until_idle(opened: Session) -> list[Event]:
     events = list[Event]()
     while opened.busy:
         events += exchange(opened)
@@ -260,6 +268,51 @@ def test_a_server_may_wait_for_the_next_envelope_before_it_says_a_word_about_a_l
         outcomes, times = send_joined(opened, [parcel(1), parcel(2)])
         assert [outcome.reply for outcome in outcomes] == ["250 2.0.0 queued as 1", "250 2.0.0 queued as 2"]
         assert times == 3
+
+
+def filled_up(opened: Session, size: int) -> tuple[int, int]:
+    """Write a letter of that size and the next one's envelope to a server that does not read: how many octets the
+    socket took, and how many it did not."""
+    opened.drop()
+    opened.open()
+    body = b"x" * (size % 72) + b"\r\n" + (b"y" * 70 + b"\r\n") * (size // 72)
+    opened.offer(parcel(1, body))
+    while not any(isinstance(event, Begun) for event in exchange(opened)):
+        assert opened.is_open
+    opened.offer(parcel(2))
+    assert opened.push() == []
+    left = len(opened.output)
+    return len(body + b".\r\n" + ENVELOPE) - left, left
+
+
+def reading_late(may_read: threading.Semaphore) -> Callable[[Line], None]:
+    def script(line: Line) -> None:
+        line.greet(b"PIPELINING")
+        line.hear(b"DATA\r\n")
+        line.say(ENVELOPE_ACCEPTED)
+        may_read.acquire(timeout=PATIENCE)
+        for words in (b"250 2.0.0 queued\r\n", ENVELOPE_ACCEPTED, b"250 2.0.0 queued\r\n"):
+            line.hear(b"DATA\r\n" if words == ENVELOPE_ACCEPTED else b"\r\n.\r\n")
+            line.say(words)
+
+    return script
+
+
+def test_a_reply_that_comes_while_the_next_envelope_is_still_going_out_is_the_reply(tmp_path: Path) -> None:
+    """The dot is out by then."""
+    may_read = threading.Semaphore(0)
+    with ScriptServer(reading_late(may_read)) as server, session(tmp_path, server.port) as opened:
+        size = len(HUGE)
+        for _ in range(10):
+            taken, left = filled_up(opened, size)
+            if 0 < left < len(ENVELOPE):
+                break
+            size = taken - len(ENVELOPE) // 2
+            may_read.release()
+        may_read.release()
+        assert select.select([opened.sock], [], [], PATIENCE)[0], "the reply has come"
+        ends = [event.outcome.state for event in until_idle(opened) if isinstance(event, Settled)]
+        assert ends == [DeliveryState.ACCEPTED] * 2
 
 
 def test_refusals_in_between_harm_no_joined_letter(tmp_path: Path) -> None:
