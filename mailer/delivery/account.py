@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import Session
@@ -109,8 +110,19 @@ def runs_in(digest_id: int | None) -> ColumnElement[bool]:
     return Run.digest_id.is_(None) if digest_id is None else Run.digest_id == digest_id
 
 
-def runs(digest_id: int | None) -> Sequence[Run]:
-    return db.session.scalars(select(Run).where(runs_in(digest_id)).order_by(Run.id)).all()
+class OtherRun(NamedTuple):
+    """A run of another process, alive or dead."""
+
+    id: int
+    uid: str
+    host: str
+    beat_at: datetime
+    journaled: int
+
+
+def runs(digest_id: int | None) -> list[OtherRun]:
+    columns = (Run.id, Run.uid, Run.host, Run.beat_at, Run.journaled)
+    return [OtherRun(*row) for row in db.session.execute(select(*columns).where(runs_in(digest_id)).order_by(Run.id))]
 
 
 def claimed_by(run_id: int, digest_id: int | None) -> Sequence[int]:
@@ -133,10 +145,19 @@ def last_letter(session: Session, subscriber_id: int, kind: LetterKind) -> datet
     return session.scalar(query)
 
 
-def edition(edition_id: int) -> Edition:
+class StoredEdition(NamedTuple):
+    """What all copies of an edition share."""
+
+    list_id: int
+    letter: LetterKind
+    language: str
+    sha256: str
+    content: bytes
+
+
+def edition(edition_id: int) -> StoredEdition:
     """The edition, with nothing left open: it is read before the network is waited for."""
-    found = db.session.get(Edition, edition_id)
+    columns = (Edition.list_id, Edition.letter, Edition.language, Edition.sha256, Edition.content)
+    found = db.session.execute(select(*columns).where(Edition.id == edition_id)).one()
     db.session.rollback()
-    if found is None:
-        raise LookupError(f"edition {edition_id} is gone")
-    return found
+    return StoredEdition(*found)

@@ -85,12 +85,21 @@ class Claim:
     rate: int | None = None  # the digest's own, where it has one
 
 
-def begin_run(digest_id: int | None, host: str) -> Run:
-    """A run of our own. To be called by the holder of the scope's lock."""
+class OwnRun(NamedTuple):
+    """A run that this process is: a plain value, whatever becomes of its row or of the connection."""
+
+    id: int
+    uid: str
+    digest_id: int | None
+
+
+def begin_run(digest_id: int | None, host: str) -> OwnRun:
+    """To be called by the holder of the scope's lock."""
     with transaction() as session:
         run = Run(digest_id=digest_id, host=host)
         session.add(run)
-    return run
+        session.flush()
+        return OwnRun(run.id, run.uid, digest_id)
 
 
 def beat(run_id: int, rate: float, journaled: int) -> None:
@@ -106,7 +115,7 @@ def end_run(run_id: int) -> None:
         session.execute(delete(Run).where(Run.id == run_id))
 
 
-def take_turn(run: Run, turn: Turn) -> Claim:
+def take_turn(run: OwnRun, turn: Turn) -> Claim:
     """One turn of a run, in one transaction. What it claims is its own from the commit on."""
     at = now()
     with transaction() as session:

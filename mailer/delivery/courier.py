@@ -142,8 +142,7 @@ class Courier(threading.Thread):
                 if lane.session.joins and (following := self.desk.take()):
                     events += self.offer(lane, following)
             elif isinstance(event, Returned):
-                self.aboard.pop(event.parcel.key.id, None)
-                self.desk.give_back(event.parcel.key)
+                self.take_back(event.parcel.key)
             else:
                 self.forget(lane)
                 lane.broke(event.trouble, idle=len(events) == 1)
@@ -152,6 +151,11 @@ class Courier(threading.Thread):
             self.idle.discard(lane)
         else:
             self.idle.add(lane)
+
+    def take_back(self, letter: Letter) -> None:
+        if self.aboard.pop(letter.id, None) is None:  # it had been begun
+            self.lines.append(journal.returned(letter.id))
+        self.desk.give_back(letter)
 
     def settle(self, lane: Lane, letter: Letter, outcome: Outcome) -> None:
         self.aboard.pop(letter.id, None)

@@ -8,6 +8,7 @@ One run at a time in each scope (a digest, or the outbox of single letters), hel
 All of the database's work is done here, in the run's own thread, a few hundred letters at a time.
 """
 
+import gc
 import logging
 import socket
 import threading
@@ -68,6 +69,7 @@ class Run:
 
     def work(self, watch: Watch) -> None:
         """Until nothing is due, or something stops it. Raises MailServerError, JournalError or DatabaseError."""
+        gc.freeze()  # what was loaded until now stays: the collector need not look through it again and again
         self.courier.start()
         try:
             while not self.desk.closed:

@@ -4,6 +4,7 @@ It outlives a killed process, so that of the letters it had claimed only those a
 
     <crc32> mailer-journal-1 <run> <boot>
     <crc32> begun <row>
+    <crc32> returned <row>
     <crc32> <state> <row> <unix time> <reply>
 
 It is trusted as a whole or not at all. Lines are not forced to the disk, so what their absence says is trusted only
@@ -15,7 +16,8 @@ import fcntl
 import os
 import time
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +28,7 @@ from mailer.states import DeliveryState
 
 MAGIC = "mailer-journal-1"
 BEGUN = "begun"
+RETURNED = "returned"
 PAGE = 4096  # octets
 
 
@@ -51,6 +54,11 @@ class Account:
 
 def begun(row: int) -> bytes:
     return line(f"{BEGUN} {row}")
+
+
+def returned(row: int) -> bytes:
+    """It was begun, and yet nothing came of it."""
+    return line(f"{RETURNED} {row}")
 
 
 def settled(row: int, outcome: Outcome) -> bytes:
@@ -87,14 +95,28 @@ class Journal:
         except OSError as error:
             raise JournalError(f"no journal can be made in {folder} ({error.strerror}): see JOURNAL_FOLDER") from error
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(OSError):  # a file system without locks: the ledger's own lock has to do
+                fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.write(line(f"{MAGIC} {run} {boot()}"))
-        except (OSError, JournalError):
+        except JournalError:
             self.remove()
             raise
 
     def write(self, *lines: bytes) -> None:
         """Append, all or nothing. Raises JournalError if the disk is full: then no body may go out."""
+        start = self.size
+        try:
+            self.append_all(lines)
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self.file, start)
+            self.size = start
+            raise JournalError(
+                f"the journal {self.path} can't be written ({error.strerror}): nothing more is sent; make room, "
+                "then run it again"
+            ) from error
+
+    def append_all(self, lines: Sequence[bytes]) -> None:
         together = b"".join(lines)
         if self.size % PAGE + len(together) <= PAGE:
             self.append(together)
@@ -106,15 +128,8 @@ class Journal:
             self.append(each)
 
     def append(self, octets: bytes) -> None:
-        try:
-            if os.write(self.file, octets) < len(octets):
-                os.ftruncate(self.file, self.size)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError as error:
-            raise JournalError(
-                f"the journal {self.path} can't be written ({error.strerror}): nothing more is sent; make room, "
-                "then run it again"
-            ) from error
+        if os.write(self.file, octets) < len(octets):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += len(octets)
 
     def close(self) -> None:
@@ -127,13 +142,13 @@ class Journal:
 
 
 def is_held(path: Path) -> bool:
-    """Whether the sender that writes this journal is alive."""
+    """Whether the sender that writes this journal is alive. Raises PermissionError if it is not ours to see."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:
+    except FileNotFoundError:
         return False
     return False
 
@@ -147,7 +162,8 @@ def read(path: Path, run: str, rows: Collection[int], at_least: int = 0) -> Acco
         with path.open("rb") as file:
             words = (check_line(each, path) for each in file if each != b"\n")
             complete = check_head(next(words, ""), run, path)
-            entries = dict(entry for entry in map(parse, words) if entry[0] in rows)
+            last = dict(entry for entry in map(parse, words) if entry[0] in rows)
+            entries = {row: entry for row, entry in last.items() if entry}
             if file.tell() < at_least:
                 raise JournalError(f"{path} was cut off: it held at least {at_least} octets, {file.tell()} are left")
     except (OSError, UnicodeDecodeError, ValueError) as error:
@@ -173,8 +189,10 @@ def check_head(words: str, run: str, path: Path) -> bool:
     return started == boot() != "-"
 
 
-def parse(words: str) -> tuple[int, Entry]:
+def parse(words: str) -> tuple[int, Entry | None]:
     kind, row, *rest = words.split(" ", 3)
+    if kind == RETURNED:
+        return int(row), None
     if kind == BEGUN:
         return int(row), Entry()
     at, reply = rest

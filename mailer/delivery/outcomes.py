@@ -92,9 +92,9 @@ def judge(phase: Phase, reply: Reply) -> Verdict:
         return Verdict.DEFER
     if reply.code in OUR_SYNTAX:
         return Verdict.BLOCK
-    if phase in (Phase.MAIL, Phase.DATA):
-        return Verdict.STOP
-    return judge_recipient(phase, reply)
+    if phase in (Phase.RCPT, Phase.DOT):
+        return judge_recipient(phase, reply)
+    return Verdict.STOP
 
 
 def judge_opening(phase: Phase, reply: Reply) -> Verdict:

@@ -18,8 +18,7 @@ from mailer.delivery.outcomes import STATES, Outcome, Phase, Reply, Verdict, jud
 from mailer.errors import MailServerError
 from mailer.states import DeliveryState
 
-LONGEST_REPLY = 64 * 1024  # octets of a line; RFC 5321 4.5.3.1.5 allows 512
-MOST_LINES = 1000  # of a reply
+LONGEST_REPLY = 64 * 1024  # octets; RFC 5321 4.5.3.1.5 allows 512 a line
 REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*?))?\r?\Z", re.DOTALL)  # RFC 5321 4.2
 UNSAFE = re.compile(r"[\x00-\x20<>\x7f-\xa0\u2028\u2029]")
 TO_XTEXT = re.compile(r"[^!-*,-<>-\[\]-~]")  # RFC 3461 4: printable ASCII but + and =; and \ for RFC 6533
@@ -111,6 +110,7 @@ class Protocol:
         self.features, self.where = features, where
         self.buffer = b""  # a line that has not ended yet
         self.begun_reply: list[Reply] = []  # the lines so far of a reply of several
+        self.begun_octets = 0
         self.expected: deque[tuple[Phase, Exchange | None]] = deque()
         self.ready: Exchange | None = None  # has its 354: the body goes out unless the server goes on talking
         self.held: Exchange | None = None  # waits, without PIPELINING, for the reply to RSET
@@ -187,7 +187,10 @@ class Protocol:
         events: list[Event] = []
         try:
             for line in lines:
-                if reply := self.read_line(line):
+                found = parse_line(line)
+                if found and found[1] and not self.begun_reply:  # nearly every reply is of one line
+                    self.understand(found[0], events)
+                elif reply := self.read_line(line):
                     self.understand(reply, events)
             if len(self.buffer) > LONGEST_REPLY or (self.ready and (self.buffer or self.begun_reply)):
                 raise self.out_of_step(self.buffer)
@@ -198,20 +201,21 @@ class Protocol:
         return events
 
     def read_line(self, line: bytes) -> Reply | None:
-        """The reply that this line ends, if it ends one (RFC 5321 4.2.1). Raises ServerTrouble for what is none."""
+        """The reply of several lines that this one ends, if it ends it (RFC 5321 4.2.1). Raises ServerTrouble for what
+        is no reply."""
         found = parse_line(line)
         if found is None:
             raise self.out_of_step(line)
         reply, is_last = found
-        if is_last and not self.begun_reply:
-            return reply
         self.begun_reply.append(reply)
-        if len({each.code for each in self.begun_reply}) > 1 or len(self.begun_reply) > MOST_LINES:
+        self.begun_octets += len(line)
+        if reply.code != self.begun_reply[0].code or self.begun_octets > LONGEST_REPLY:
             raise self.out_of_step(line)
         if not is_last:
             return None
         words = "\n".join(each.text for each in self.begun_reply)
         self.begun_reply.clear()
+        self.begun_octets = 0
         return Reply(reply.code, words)
 
     def begin(self, exchange: Exchange, events: list[Event]) -> None:
@@ -296,9 +300,13 @@ class Protocol:
         """The connection is gone. `unsent` octets of the last output were not written: if the final dot is among
         them, the letter can't have been accepted."""
         trouble = ServerTrouble(f"{self.where} broke off{self.at_phase()}: {reason}")
-        if self.behind_dot is not None and unsent > self.behind_dot:
+        if self.dot_is_unsent(unsent):
             return self.break_off(trouble, DeliveryState.DEFERRED, f"the connection broke in mid-message: {reason}")
         return self.break_off(trouble, DeliveryState.UNKNOWN, f"no reply to the message: {reason}")
+
+    def dot_is_unsent(self, unsent: int) -> bool:
+        """Whether a letter's final dot is among the last `unsent` octets of the last output."""
+        return self.behind_dot is not None and unsent > self.behind_dot
 
     def at_phase(self) -> str:
         return f" at {self.phase.upper()}" if self.phase else ""

@@ -5,16 +5,17 @@ out; without a journal that can be trusted, all of them are of unknown fate.
 import logging
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from mailer.config import settings
 from mailer.db import now, transaction
 from mailer.delivery import account, claims, journal, ledger
+from mailer.delivery.account import OtherRun
 from mailer.delivery.journal import Account, Entry, JournalError
 from mailer.delivery.outcomes import BACKOFF, Outcome
 from mailer.errors import Busy
-from mailer.models import Run
 from mailer.states import DeliveryState
 
 log = logging.getLogger(__name__)
@@ -37,13 +38,14 @@ def recover(digest_id: int | None) -> None:
         recover_run(run, path, account.claimed_by(run.id, digest_id))
 
 
-def is_alive(run: Run, path: Path) -> bool:
-    if path.exists() or run.host == socket.gethostname():
-        return journal.is_held(path)
+def is_alive(run: OtherRun, path: Path) -> bool:
+    if run.host == socket.gethostname() or path.exists():
+        with suppress(PermissionError):
+            return journal.is_held(path)
     return run.beat_at > now() - SILENCE
 
 
-def recover_run(run: Run, path: Path, rows: Sequence[int]) -> None:
+def recover_run(run: OtherRun, path: Path, rows: Sequence[int]) -> None:
     found = read_journal(run, path, rows)
     never_begun = [row for row in rows if found.complete and row not in found.entries]
     doubtful = sorted(set(rows).difference(never_begun))
@@ -55,7 +57,7 @@ def recover_run(run: Run, path: Path, rows: Sequence[int]) -> None:
     claims.end_run(run.id)
 
 
-def read_journal(run: Run, path: Path, rows: Sequence[int]) -> Account:
+def read_journal(run: OtherRun, path: Path, rows: Sequence[int]) -> Account:
     if not rows:
         return Account({}, complete=True)
     try:

@@ -107,7 +107,7 @@ class Session(flask_mail.Connection):
         """Write what the socket takes now. What is left in `output` waits until it can be written."""
         if self.sock is None:
             return self.lose("no connection is open") if self.busy else []
-        if self.output and (early := self.hear_early()):
+        if self.output and self.protocol.dot_is_unsent(len(self.output)) and (early := self.hear_early()):
             return self.lose(f"it answers in mid-message: {early!r}", len(self.output))
         output = self.output or self.protocol.output()
         self.moved_at = time.monotonic()

@@ -44,12 +44,15 @@ class Template:
 
 
 def header_octets(name: str, value: str) -> bytes:
-    """Only the To header may hold more than ASCII: an internationalised address (RFC 6532 3.2)."""
+    """Only the To header may hold more than ASCII: an internationalised address (RFC 6532 3.2). And only it holds words
+    that are not of our own making."""
+    if name != "to":
+        return value.encode("ascii")
     if "=?" in value and ENCODED_WORD.search(value):
         raise ValueError(f"the slot {name} can't hold {value!r}: readers would take it for an encoded-word")
     if not PLAIN_IN_HEADER(value):
         check(name, value, '<>"')
-    return value.encode("utf-8" if name == "to" else "ascii")
+    return value.encode()
 
 
 def body_octets(name: str, value: str) -> bytes:

@@ -7,20 +7,18 @@ prints a line of totals for each kind, and each counterexample with the command 
 """
 
 import argparse
-import multiprocessing
 import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from ..servers import postgres
 from .check import DOUBT
-from .jobs import open_workshop, perform, stop
+from .jobs import Task, Terms, run_all
 from .plan import Kind
 from .run import Result
 
@@ -56,7 +54,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def tasks(given: argparse.Namespace) -> list[tuple[Kind, int]]:
+def tasks(given: argparse.Namespace) -> list[Task]:
     """Kinds and seeds in a mixed order, so that a run that is cut off has seen some of each."""
     if given.only:
         return [(given.only, given.seed)]
@@ -71,19 +69,6 @@ def tasks(given: argparse.Namespace) -> list[tuple[Kind, int]]:
     found = [(kind, given.seed + number) for kind, count in counts.items() for number in range(count)]
     random.Random(given.seed).shuffle(found)
     return found
-
-
-def run_all(wanted: Sequence[tuple[Kind, int]], given: argparse.Namespace) -> Iterator[Result]:
-    """Results as they come. Raises TimeoutError after the time that was given."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(given.jobs, context, open_workshop)
-    keep = given.keep.absolute() if given.keep else None
-    try:
-        jobs: list[Future[Result]] = [pool.submit(perform, kind, seed, given.doubt, keep) for kind, seed in wanted]
-        for job in as_completed(jobs, timeout=given.minutes * 60):
-            yield job.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def tell(result: Result) -> None:
@@ -131,25 +116,28 @@ def tell_where(results: Sequence[Result]) -> None:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, stop)
-    given = arguments()
-    wanted, complete = tasks(given), True
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    given, complete = arguments(), True
+    wanted = tasks(given)
     if not postgres.find_binaries():
         click.echo(f"{postgres.ADVICE}; experiments on it are left out")
         wanted, complete = [each for each in wanted if each[0].database == "sqlite"], False
+    terms = Terms(given.doubt, given.keep.absolute() if given.keep else None)
     results: list[Result] = []
     try:
-        for result in run_all(wanted, given):
+        for result in run_all(wanted, terms, given.jobs, given.minutes * 60):
             results.append(result)
             if given.verbose or given.only:
                 tell(result)
             if result.problems:
                 tell_problems(result)
     except TimeoutError:
-        click.echo(f"out of time after {len(results)} of {len(wanted)} experiments")
-        complete = False
+        click.echo("out of time")
     summarize(results)
-    return 0 if complete and not any(each.problems for each in results) else 1
+    if len(results) < len(wanted):
+        click.echo(f"only {len(results)} of {len(wanted)} experiments were done")
+    failed = not complete or len(results) < len(wanted) or any(each.problems for each in results)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -50,10 +50,13 @@ class Cluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)  # a process of the server's may be the last to leave
 
     def start(self) -> None:
-        """Wait until it answers. A server that died a moment ago may still hold its memory: then try again."""
+        """Unless it runs, start it and wait until it answers. One that died a moment ago may still hold its memory:
+        then try again."""
+        if self.server:
+            return
         deadline = time.monotonic() + START_SECONDS
         while True:
             self.server = self.process()
@@ -70,7 +73,9 @@ class Cluster:
         folder, listening = str(self.folder), ["-h", "127.0.0.1", "-p", str(self.port)]
         command = [str(self.binaries / "postgres"), "-D", f"{folder}/data", "-k", folder, *listening, *options]
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, cwd="/", user=self.user, group=self.group)
+            return subprocess.Popen(
+                command, stdout=log, stderr=log, cwd="/", user=self.user, group=self.group, start_new_session=True
+            )
 
     def stop(self) -> None:
         """At once, as `pg_ctl stop -m immediate` does: every transaction under way is lost, the next start recovers."""

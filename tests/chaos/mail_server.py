@@ -35,7 +35,9 @@ class MailServer:
         command = [sys.executable, "-m", "tests.chaos.server", str(self.folder), *self.options]
         command += ["--seed", str(self.seed), "--faults", self.faults, "--port", str(self.port)]
         with (self.folder / "errors").open("ab") as errors:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True)
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+            )
         assert self.process.stdout
         told = self.process.stdout.readline()
         if not told:

@@ -30,6 +30,9 @@ HUGE = LETTER * 500_000  # more than any socket takes before its reader has read
 ENVELOPE = b"MAIL FROM:<news@lists.example.org>\r\nRCPT TO:<person0@example.org>\r\nDATA\r\n"
 
 
+IMPATIENT = {"mail_timeout": 0.5}
+
+
 @pytest.fixture
 def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
     made = Authority(tmp_path)
@@ -39,7 +42,7 @@ def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
 
 @contextmanager
 def session(tmp_path: Path, port: int, **settings: Any) -> Iterator[Session]:
-    values = {"mail_server": "localhost", "mail_timeout": 0.5, "base_url": "https://lists.example.org", **settings}
+    values = {"mail_server": "localhost", "mail_timeout": PATIENCE, "base_url": "https://lists.example.org", **settings}
     config = Config(secret_key=(SECRET,), database_url=f"sqlite:///{tmp_path}/none.db", mail_port=port, **values)
     app: Flask = create_app(config)
     with app.app_context():
@@ -149,7 +152,7 @@ def test_the_server_hears_the_sites_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("phase", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("fault", [STALL, HANG_UP, "421 4.3.2 closing"])
 def test_trouble_before_the_message_tries_nobodys_letter(tmp_path: Path, phase: str, fault: str) -> None:
-    with SmtpServer() as server, session(tmp_path, server.port) as opened:
+    with SmtpServer() as server, session(tmp_path, server.port, **IMPATIENT) as opened:
         server.answer(phase, "", fault)
         with pytest.raises(ServerTrouble):
             send(opened)
@@ -182,7 +185,7 @@ def test_a_line_without_an_end_is_trouble(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", [STALL, HANG_UP, "nonsense"])
 def test_a_lost_reply_to_the_message_is_unknown(tmp_path: Path, fault: str) -> None:
-    with SmtpServer() as server, session(tmp_path, server.port) as opened:
+    with SmtpServer() as server, session(tmp_path, server.port, **IMPATIENT) as opened:
         server.answer("DOT", "", fault)
         assert send(opened) is DeliveryState.UNKNOWN
 
@@ -224,7 +227,7 @@ def test_a_name_that_does_not_exist_is_trouble(tmp_path: Path) -> None:
 
 
 def test_a_server_that_never_says_a_word_is_given_up(tmp_path: Path) -> None:
-    with SmtpServer() as server, session(tmp_path, server.port) as opened:
+    with SmtpServer() as server, session(tmp_path, server.port, **IMPATIENT) as opened:
         server.answer("CONNECT", "", STALL)
         with pytest.raises(ServerTrouble, match="does not answer in time"):
             send(opened)
@@ -349,7 +352,7 @@ def test_a_sign_of_life_keeps_an_idle_connection(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", [HANG_UP, STALL, "421 4.4.2 you said nothing", "500 what?", "hello"])
 def test_an_idle_connection_that_died_is_opened_anew(tmp_path: Path, fault: str) -> None:
-    with SmtpServer() as server, session(tmp_path, server.port) as opened:
+    with SmtpServer() as server, session(tmp_path, server.port, **IMPATIENT) as opened:
         send(opened)
         server.answer("NOOP", "", fault)
         look_after(opened)
@@ -485,7 +488,7 @@ def read_no_more(line: Line) -> None:
 def test_a_letter_that_is_answered_before_its_end_is_put_off_whatever_was_said(
     tmp_path: Path, words: bytes, afterwards: Callable[[Line], None]
 ) -> None:
-    with ScriptServer(early(words, afterwards)) as server, session(tmp_path, server.port) as opened:
+    with ScriptServer(early(words, afterwards)) as server, session(tmp_path, server.port, **IMPATIENT) as opened:
         assert send(opened, HUGE) is DeliveryState.DEFERRED
 
 
