@@ -2,6 +2,8 @@
 
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 
 from mailer.errors import BadAddress
 
@@ -23,18 +25,25 @@ class Address:
         return self.email
 
 
+@cache
+def load_validator() -> ModuleType:
+    """It is slow to load, and most commands parse no address."""
+    import email_validator
+
+    return email_validator
+
+
 def parse(given: str) -> Address:
     """The address in `given`. Raises BadAddress with a reason a person can act on."""
-    from email_validator import EmailNotValidError, validate_email  # slow to load, and most commands parse none
-
     text = unicodedata.normalize("NFC", given.strip())
     if any(unicodedata.category(character) in ("Cc", "Cf") for character in text):
         raise BadAddress("it holds an invisible character")
     if len(text) > LONGEST:
         raise BadAddress(f"it is longer than {LONGEST} characters")
+    validator = load_validator()
     try:
-        found = validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True)
-    except EmailNotValidError as error:
+        found = validator.validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True)
+    except validator.EmailNotValidError as error:
         raise BadAddress(str(error).rstrip(".")) from None
     if found.local_part.lower() in ROBOTS:
         raise BadAddress(f"{found.local_part}@ is read by no single person")

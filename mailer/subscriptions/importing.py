@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, insert, select
 from sqlalchemy.orm import Session
 
 from mailer import addresses
@@ -145,48 +145,65 @@ def parse_moment(text: str) -> datetime:
 
 
 def import_batch(session: Session, list_id: int, batch: Sequence[Row], report: Report) -> None:
-    """Add those who are new; who is pending, confirmed or left stays as they are."""
+    """Add those who are new; who is pending, confirmed or left stays as they are. Whole tables at a time, since a list
+    may have a million rows."""
     keys = [row.address.key for row in batch]
-    known = select(Subscriber).where(Subscriber.email_key.in_(keys))
-    people = {person.email_key: person for person in session.scalars(known)}
     here = and_(Subscription.subscriber_id == Subscriber.id, Subscription.list_id == list_id)
-    on_the_list = select(Subscriber.email_key, Subscription.state).join(Subscription, here)
-    states = dict(session.execute(on_the_list.where(Subscriber.email_key.in_(keys))).all())
+    query = select(Subscriber.email_key, Subscriber.id, Subscription.state).outerjoin(Subscription, here)
+    found = session.execute(query.where(Subscriber.email_key.in_(keys)))
+    known = {str(key): (row_id, state) for key, row_id, state in found}
+    states = {key: state for key, (_, state) in known.items() if state}
+    new: dict[str, Row] = {}
     for row in batch:
         key = row.address.key
-        if key in states:
-            left = states[key] is SubscriptionState.ENDED
+        if key in states or key in new:
+            left = states.get(key) is SubscriptionState.ENDED
             report.left += left
             report.known += not left
-            continue
-        if key not in people:
-            people[key] = Subscriber(email=row.address.email, email_key=key, language=row.language)
-            session.add(people[key])
-        add_subscription(session, list_id, people[key], row)
-        states[key] = SubscriptionState.CONFIRMED
-        report.added += 1
-    session.flush()
-    session.expunge_all()
+        else:
+            new[key] = row
+    report.added += len(new)
+    ids = {key: row_id for key, (row_id, _) in known.items()}
+    ids |= add_people(session, [row for key, row in new.items() if key not in ids])
+    add_subscriptions(session, list_id, {ids[key]: row for key, row in new.items()})
 
 
-def add_subscription(session: Session, list_id: int, person: Subscriber, row: Row) -> None:
+def add_people(session: Session, rows: Sequence[Row]) -> dict[str, int]:
+    """{email key: id} of new subscribers."""
+    if not rows:
+        return {}
+    values = [{"email": row.address.email, "email_key": row.address.key, "language": row.language} for row in rows]
+    added = insert(Subscriber).returning(Subscriber.email_key, Subscriber.id)
+    return {str(key): row_id for key, row_id in session.connection().execute(added, values)}
+
+
+def add_subscriptions(session: Session, list_id: int, rows: Mapping[int, Row]) -> None:
+    """Confirmed ones, with the evidence. `rows` by the subscriber's id."""
+    if not rows:
+        return
     at = now()
-    subscription = Subscription(
-        list_id=list_id,
-        subscriber=person,
-        state=SubscriptionState.CONFIRMED,
-        frequency=row.frequency,
-        topics=list(row.topics),
-        requested_at=row.consent_at,
-        confirmed_at=at,
-    )
-    subscription.consent.append(
-        ConsentEvent(
-            kind=ConsentKind.IMPORTED,
-            at=row.consent_at,
-            source=row.source[:500],
-            language=row.language,
-            wording=row.basis,
-        )
-    )
-    session.add(subscription)
+    values = [
+        {
+            "list_id": list_id,
+            "subscriber_id": subscriber_id,
+            "state": SubscriptionState.CONFIRMED,
+            "frequency": row.frequency,
+            "topics": list(row.topics),
+            "requested_at": row.consent_at,
+            "confirmed_at": at,
+        }
+        for subscriber_id, row in rows.items()
+    ]
+    added = insert(Subscription).returning(Subscription.subscriber_id, Subscription.id)
+    evidence = [
+        {
+            "subscription_id": subscription_id,
+            "kind": ConsentKind.IMPORTED,
+            "at": rows[subscriber_id].consent_at,
+            "source": rows[subscriber_id].source[:500],
+            "language": rows[subscriber_id].language,
+            "wording": rows[subscriber_id].basis,
+        }
+        for subscriber_id, subscription_id in session.connection().execute(added, values)
+    ]
+    session.connection().execute(insert(ConsentEvent), evidence)
