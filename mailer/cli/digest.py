@@ -1,5 +1,6 @@
 """`mailer digest …`: composing and sending. Looking at one is in `looking`."""
 
+import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -126,6 +127,7 @@ def send(
         say(f"digest {digest_id} was sent before; nothing is sent again")
     if rate is not None:
         sending.set_rate(digest_id, rate)
+    gc.freeze()  # what is loaded by now stays: the collector need not look through it again and again
     with stop_on_signals() as stop, watching(digest_id) as watch:
         try:
             status = sending.send(digest_id, stop=stop, watch=watch)

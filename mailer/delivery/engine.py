@@ -8,7 +8,6 @@ One run at a time in each scope (a digest, or the outbox of single letters), hel
 All of the database's work is done here, in the run's own thread, a few hundred letters at a time.
 """
 
-import gc
 import logging
 import socket
 import threading
@@ -69,7 +68,6 @@ class Run:
 
     def work(self, watch: Watch) -> None:
         """Until nothing is due, or something stops it. Raises MailServerError, JournalError or DatabaseError."""
-        gc.freeze()  # what was loaded until now stays: the collector need not look through it again and again
         self.courier.start()
         try:
             while not self.desk.closed:
@@ -150,9 +148,9 @@ class Run:
                     each.outcome.reply,
                 )
             overruled += rows
-            if self.breaker.refuses_all and not self.desk.closed:
-                overruled += [row for row, _ in self.breaker.streak]
-                self.desk.close(ServerRefuses(f"the mail server refuses every letter: {each.outcome.reply}"))
+        if settlements and self.breaker.refuses_all:
+            self.desk.close(ServerRefuses(f"the mail server refuses every letter: {settlements[-1].outcome.reply}"))
+            overruled += [row for row, _ in self.breaker.streak]
         return overruled
 
     def persist(self, turn: Turn) -> Claim:

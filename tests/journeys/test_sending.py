@@ -1,0 +1,155 @@
+"""A digest on its way: told what to do from another terminal, interrupted, refused by a provider in trouble."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import time_machine
+
+from ..installation import Installation
+from .test_processes import finish, start
+
+
+@contextmanager
+def being_sent(here: Installation, rate: int, received: int) -> Iterator[int]:
+    """A digest that another process is sending, once so many have it; at the end that process must end, too."""
+    here.configure(SEND_RATE=rate)
+    digest = here.draft()
+    process = start(here, "digest", "send", str(digest), "--yes")
+    try:
+        here.mail_server.wait_for(received)
+        yield digest
+    finally:
+        finish(process)
+
+
+def copies(here: Installation) -> list[str]:
+    return sorted(mail.to for mail in here.mail_server.mails)
+
+
+def test_its_rate_is_changed_from_another_terminal(here: Installation) -> None:
+    here.imported(300)
+    with being_sent(here, rate=10, received=3) as digest:
+        said = here.error("digest", "send", digest, "--rate", 0, code=3)
+        assert "another process" in said
+    assert here.status(digest)["accepted"] == 300
+
+
+def test_its_pace_can_be_seen_from_another_terminal(here: Installation) -> None:
+    here.imported(60)
+    with being_sent(here, rate=20, received=30) as digest:
+        seen = here.status(digest)
+        assert 10 < seen["rate"] < 30
+        assert 0 < seen["eta_seconds"] < 10
+        assert "a second" in here.run("digest", "status", digest).stdout
+    assert here.status(digest)["rate"] is None, "nobody is at it any more"
+
+
+@pytest.mark.parametrize(
+    ("verb", "state", "left"), [("pause", "paused", "queued"), ("cancel", "cancelled", "cancelled")]
+)
+def test_it_is_stopped_from_another_terminal(here: Installation, verb: str, state: str, left: str) -> None:
+    here.imported(200)
+    with being_sent(here, rate=20, received=5) as digest:
+        here.run("digest", verb, digest)
+        time.sleep(2)
+        received = len(here.mail_server.mails)
+        time.sleep(1)
+        assert len(here.mail_server.mails) == received < 100
+    account = here.status(digest)
+    assert (account["state"], account["accepted"], account[left]) == (state, received, 200 - received)
+    if verb == "pause":
+        here.configure(SEND_RATE=0)
+        here.run("digest", "resume", digest)
+        here.run("digest", "send", digest)
+        assert copies(here) == sorted(f"person{number}@example.org" for number in range(200))
+
+
+def test_who_leaves_while_it_is_sent_gets_nothing_more(here: Installation) -> None:
+    here.imported(100)
+    with being_sent(here, rate=10, received=3) as digest:
+        here.run("subscriber", "unsubscribe", "person99@example.org")
+        here.run("digest", "send", digest, "--rate", 0, code=3)
+    assert here.mail_server.to("person99@example.org") == []
+    account = here.status(digest)
+    assert (account["accepted"], account["cancelled"]) == (99, 1)
+
+
+def people(here: Installation, *emails: str) -> None:
+    rows = "".join(f"{email}\n" for email in emails)
+    here.run("subscriber", "import", here.write("some.csv", f"email\n{rows}"), "--basis", "a test")
+
+
+def test_a_provider_that_refuses_everybody_makes_nobody_bounce(here: Installation) -> None:
+    people(here, *(f"person{number}@trouble.example.org" for number in range(60)), "ada@example.org")
+    here.mail_server.answer("RCPT", "@trouble", "550 5.1.1 no such user")
+    with time_machine.travel("2026-03-01T12:00:00Z") as clock:
+        digest = here.draft()
+        here.run("digest", "send", digest, "--yes", code=1)
+        account = here.status(digest)
+        assert (account["accepted"], account["bounced"], account["deferred"]) == (1, 0, 60)
+        here.mail_server.rules.clear()
+        clock.move_to("2026-03-01T14:00:00Z")
+        here.run("run-due")
+    assert here.status(digest)["accepted"] == 61
+    assert len(copies(here)) == 61
+
+
+def test_a_server_that_refuses_every_letter_stops_the_run_and_blocks_nobody(here: Installation) -> None:
+    people(here, *(f"ada@site{number}.example.org" for number in range(50)))
+    here.mail_server.answer("DOT", "", "554 5.7.1 we take none of this")
+    digest = here.draft()
+    assert "refuses every letter" in here.error("digest", "send", digest, "--yes")
+    assert here.status(digest)["blocked"] <= 8, "but for those that were on the wire"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "another's", "gone"])
+def test_a_journal_that_can_not_be_trusted_is_refused(here: Installation, damage: str) -> None:
+    here.imported(100)
+    here.configure(SEND_RATE=50)
+    digest = here.draft()
+    process = start(here, "digest", "send", str(digest), "--yes")
+    here.mail_server.wait_for(20)
+    process.kill()
+    finish(process)
+    (journal,) = (here.folder / "journal").iterdir()
+    spoil(journal, damage)
+    here.configure(SEND_RATE=0)
+    code, _, said = finish(start(here, "digest", "send", str(digest)))
+    assert (code, "not trusted" in said, "Traceback" in said) == (0, True, False), said
+    account = here.status(digest)
+    assert account["accepted"] + account["unknown"] == 100
+    assert account["unknown"] > 4, "all that it should have told about"
+    assert len(copies(here)) == len(set(copies(here)))
+
+
+def spoil(journal: Path, damage: str) -> None:
+    octets = journal.read_bytes()
+    if damage == "gone":
+        journal.unlink()
+        return
+    spoilt = {
+        "truncated": octets[: len(octets) // 2],
+        "empty": b"",
+        "garbage": octets[:-30] + b"\0" * 30,
+        "another's": octets.replace(b"journal-1 ", b"journal-1 x"),
+    }
+    journal.write_bytes(spoilt[damage])
+
+
+def test_a_journal_leaves_only_what_was_on_the_wire_in_doubt(here: Installation) -> None:
+    here.imported(100)
+    here.configure(SEND_RATE=50, SEND_SESSIONS=2)
+    digest = here.draft()
+    process = start(here, "digest", "send", str(digest), "--yes")
+    here.mail_server.wait_for(20)
+    process.kill()
+    finish(process)
+    here.configure(SEND_RATE=0)
+    finish(start(here, "digest", "send", str(digest)))
+    account = here.status(digest)
+    assert account["unknown"] <= 2
+    assert account["accepted"] + account["unknown"] == 100
+    assert not list((here.folder / "journal").iterdir()), "nothing is left behind"
