@@ -18,10 +18,11 @@ from mailer.delivery import journal
 from mailer.delivery.bell import Bell
 from mailer.delivery.claims import Letter, Settlement
 from mailer.delivery.desk import Desk
+from mailer.delivery.envelope import Parcel
 from mailer.delivery.journal import Journal, JournalError
 from mailer.delivery.lane import Lane
 from mailer.delivery.outcomes import GIVE_UP_AFTER, Outcome, backoff
-from mailer.delivery.protocol import Begun, Event, Parcel, Returned, Settled
+from mailer.delivery.protocol import Begun, Event, Returned, Settled
 from mailer.delivery.session import Session
 from mailer.states import DeliveryState
 

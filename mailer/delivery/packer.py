@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mailer.config import Config
 from mailer.delivery import account
 from mailer.delivery.claims import Letter
-from mailer.delivery.protocol import Parcel
+from mailer.delivery.envelope import Parcel
 from mailer.letters.edition import Template
 from mailer.letters.slots import Recipient
 from mailer.links import Links

@@ -9,19 +9,17 @@ end it). What a reply means is decided by `outcomes`; here is only which questio
 
 import re
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from mailer.delivery.envelope import Features, Parcel, impossible, mail_command, rcpt_command
 from mailer.delivery.outcomes import STATES, Outcome, Phase, Reply, Verdict, judge
 from mailer.errors import MailServerError
 from mailer.states import DeliveryState
 
 LONGEST_REPLY = 64 * 1024  # octets; RFC 5321 4.5.3.1.5 allows 512 a line
 REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*?))?\r?\Z", re.DOTALL)  # RFC 5321 4.2
-UNSAFE = re.compile(r"[\x00-\x20<>\x7f-\xa0\u2028\u2029]")
-TO_XTEXT = re.compile(r"[^!-*,-<>-\[\]-~]")  # RFC 3461 4: printable ASCII but + and =; and \ for RFC 6533
 
 
 class ServerTrouble(MailServerError):
@@ -30,40 +28,6 @@ class ServerTrouble(MailServerError):
 
 class ServerRefuses(MailServerError):
     """The server wants none of our mail, or can't be trusted: waiting doesn't help."""
-
-
-@dataclass(frozen=True)
-class Features:
-    """What a server offers in its EHLO reply, as far as it is of use to us."""
-
-    pipelining: bool = False  # RFC 2920
-    utf8: bool = False  # SMTPUTF8, RFC 6531
-    dsn: bool = False  # RFC 3461
-    size: int | None = None  # RFC 1870: the largest message in octets; None: not offered, 0: no limit told
-    letters: int | None = None  # MAILMAX of LIMITS, RFC 9422
-
-    @classmethod
-    def read(cls, keywords: Mapping[str, str]) -> "Features":
-        """Of lower-case keywords with their parameters. A parameter that makes no sense was not offered."""
-        size, limits = keywords.get("size"), keywords.get("limits", "")
-        most = re.search(r"\bMAILMAX=([1-9]\d{0,8})\b", limits, re.IGNORECASE)
-        return cls(
-            pipelining="pipelining" in keywords,
-            utf8="smtputf8" in keywords and "8bitmime" in keywords,
-            dsn="dsn" in keywords,
-            size=None if size is None or not re.fullmatch(r"\d{0,18}", size, re.ASCII) else int(size or 0),
-            letters=int(most[1]) if most else None,
-        )
-
-
-class Parcel(NamedTuple):
-    """A letter ready for the wire. `message` has CRLF lines, none of which begins with a dot; `key` is the caller's."""
-
-    key: Any
-    sender: str
-    recipient: str
-    message: bytes
-    envelope_id: str = ""
 
 
 class Begun(NamedTuple):
@@ -135,19 +99,19 @@ class Protocol:
 
     def offer(self, parcel: Parcel) -> Settled | None:
         """Begin a transaction, or settle at once a letter that this server can't take."""
-        if refusal := self.impossible(parcel):
+        if refusal := impossible(parcel, self.features):
             return Settled(parcel, Outcome(DeliveryState.BLOCKED, refusal))
         exchange, must_reset, self.unclean = Exchange(parcel), self.unclean, False
         if must_reset:
             self.ask(Phase.RSET, None, b"RSET\r\n")
         if self.features.pipelining:
-            commands = self.mail(parcel) + self.rcpt(parcel) + "DATA\r\n"
+            commands = mail_command(parcel, self.features) + rcpt_command(parcel, self.features) + "DATA\r\n"
             self.out.append(commands.encode())
             self.expected += ((Phase.MAIL, exchange), (Phase.RCPT, exchange), (Phase.DATA, exchange))
         elif must_reset:
             self.held = exchange
         else:
-            self.ask(Phase.MAIL, exchange, self.mail(parcel).encode())
+            self.ask(Phase.MAIL, exchange, mail_command(parcel, self.features).encode())
         return None
 
     def noop(self) -> None:
@@ -157,29 +121,6 @@ class Protocol:
     def ask(self, phase: Phase, exchange: Exchange | None, command: bytes) -> None:
         self.out.append(command)
         self.expected.append((phase, exchange))
-
-    def impossible(self, parcel: Parcel) -> str | None:
-        if UNSAFE.search(parcel.sender + parcel.recipient):
-            return "not sent: an address holds a character that no envelope can"
-        if not self.features.utf8 and not (parcel.recipient.isascii() and parcel.sender.isascii()):
-            return "not sent: 5.6.7 the mail server takes no internationalised address (SMTPUTF8)"
-        if self.features.size and len(parcel.message) > self.features.size:
-            return f"not sent: 5.3.4 {len(parcel.message)} octets, and the mail server takes {self.features.size}"
-        return None
-
-    def mail(self, parcel: Parcel) -> str:
-        words = f"MAIL FROM:<{parcel.sender}>"
-        if self.features.size is not None:
-            words += f" SIZE={len(parcel.message)}"
-        if not (parcel.recipient.isascii() and parcel.sender.isascii()):
-            words += " BODY=8BITMIME SMTPUTF8"
-        if self.features.dsn and parcel.envelope_id:
-            words += f" RET=HDRS ENVID={xtext(parcel.envelope_id)}"
-        return words + "\r\n"
-
-    def rcpt(self, parcel: Parcel) -> str:
-        notify = f" NOTIFY=FAILURE ORCPT={original_recipient(parcel.recipient)}" if self.features.dsn else ""
-        return f"RCPT TO:<{parcel.recipient}>{notify}\r\n"
 
     def receive(self, data: bytes) -> list[Event]:
         """What the replies in `data` say, however they were cut; after Broken nothing more may be asked."""
@@ -248,7 +189,7 @@ class Protocol:
         if verdict is Verdict.BACK_OFF or (phase is not Phase.LONE_DOT and verdict is not Verdict.PROCEED):
             raise self.closing(reply)
         if phase is Phase.RSET and self.held:
-            self.ask(Phase.MAIL, self.held, self.mail(self.held.parcel).encode())
+            self.ask(Phase.MAIL, self.held, mail_command(self.held.parcel, self.features).encode())
             self.held = None
 
     def asked(self, phase: Phase, exchange: Exchange, reply: Reply, verdict: Verdict, events: list[Event]) -> None:
@@ -271,7 +212,7 @@ class Protocol:
 
     def go_on(self, phase: Phase, exchange: Exchange) -> None:
         if phase is Phase.MAIL:
-            self.ask(Phase.RCPT, exchange, self.rcpt(exchange.parcel).encode())
+            self.ask(Phase.RCPT, exchange, rcpt_command(exchange.parcel, self.features).encode())
         else:
             self.ask(Phase.DATA, exchange, b"DATA\r\n")
 
@@ -355,15 +296,3 @@ def parse_line(line: bytes) -> tuple[Reply, bool] | None:
         return None
     code, mark, words = found.groups()
     return Reply(int(code), (words or b"").decode("utf-8", "replace")), mark != b"-"
-
-
-def xtext(words: str) -> str:
-    """RFC 3461 4."""
-    return TO_XTEXT.sub(lambda found: "".join(f"+{octet:02X}" for octet in found[0].encode()), words)
-
-
-def original_recipient(address: str) -> str:
-    """The ORCPT parameter: RFC 3461 4.2, and RFC 6533 3 for an address that is not ASCII."""
-    if address.isascii():
-        return f"rfc822;{xtext(address)}"
-    return "utf-8;" + TO_XTEXT.sub(lambda found: "".join(f"\\x{{{ord(letter):X}}}" for letter in found[0]), address)

@@ -11,9 +11,10 @@ from types import TracebackType
 import flask_mail
 
 from mailer.config import Config
+from mailer.delivery.envelope import Features, Parcel
 from mailer.delivery.opening import open_connection, server_name, timeouts
 from mailer.delivery.outcomes import Outcome, Phase
-from mailer.delivery.protocol import Broken, Event, Features, Parcel, Protocol, ServerTrouble, Settled
+from mailer.delivery.protocol import Broken, Event, Protocol, ServerTrouble, Settled
 
 GOODBYE_SECONDS = 5
 BUFFER = 16 * 1024  # octets read at once

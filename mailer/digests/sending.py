@@ -20,8 +20,8 @@ from mailer.db import db, exclusive, now, transaction
 from mailer.delivery import account, engine, ledger, recovery
 from mailer.delivery.account import Tally
 from mailer.delivery.engine import Watch
+from mailer.delivery.envelope import Parcel
 from mailer.delivery.outcomes import Outcome
-from mailer.delivery.protocol import Parcel
 from mailer.delivery.session import Session as SmtpSession
 from mailer.digests import compose, editions
 from mailer.errors import BadInput, Busy, MailerError, NotAllowed

@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from mailer.delivery.protocol import Begun, Broken, Event, Parcel, Protocol, Returned, Settled
+from mailer.delivery.envelope import Parcel
+from mailer.delivery.protocol import Begun, Broken, Event, Protocol, Returned, Settled
 
 SILENCE = b""  # no reply, and none to anything that follows
 YES = re.compile(rb"(?=(2\d\d))(\1-[^\n]*\r\n)*\1( [^\n]*)?\r\n")

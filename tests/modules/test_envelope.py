@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mailer.delivery.protocol import Begun, Features, Parcel, Protocol, Settled, original_recipient, xtext
+from mailer.delivery.envelope import Features, Parcel, original_recipient, xtext
+from mailer.delivery.protocol import Begun, Protocol, Settled
 from mailer.states import DeliveryState
 
 SENDER, ADA, EAI = "news@lists.example.org", "ada@example.org", "δοκιμή@xn--hxajbheg2az3al.gr"

@@ -14,8 +14,9 @@ from flask import Flask
 from mailer.app import create_app
 from mailer.config import Config
 from mailer.db import db
+from mailer.delivery.envelope import Parcel
 from mailer.delivery.outcomes import Outcome
-from mailer.delivery.protocol import Begun, Broken, Event, Parcel, ServerRefuses, ServerTrouble, Settled
+from mailer.delivery.protocol import Begun, Broken, Event, ServerRefuses, ServerTrouble, Settled
 from mailer.delivery.session import Session
 from mailer.states import DeliveryState
 
