@@ -53,7 +53,7 @@ class Desk:
                 self.letters.popleft()
                 self.give_back(letter)
                 continue
-            if not self.pace.take():
+            if self.pace.rate and not self.pace.take():
                 return None
             self.letters.popleft()
             return letter

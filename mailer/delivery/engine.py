@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 TICK = 0.25  # seconds; a signal, a pause, a departure, a changed rate are noticed so soon
 BEAT = 1.0  # seconds between signs of life
 SOON = 0.1  # seconds; letters that go out sooner are too few
-MOST_AHEAD = 800  # letters claimed at once; more would not be faster, only be in doubt if the journal were lost
+MOST_AHEAD = 2000  # letters claimed at once; more would not be faster, only be in doubt if the journal were lost
 SETTLE_PATIENCE = (0.0, 1.0, 5.0)
 Watch = Callable[[Meter], None]
 

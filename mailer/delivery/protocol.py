@@ -172,13 +172,14 @@ class Protocol:
                 raise self.closing(reply)
             raise self.out_of_step(str(reply).encode())
         phase, exchange = self.expected[0]
+        if exchange and not exchange.refusal and reply.code < 300 and phase in JOINED and self.features.pipelining:
+            self.expected.popleft()  # the everyday case: the commands that follow were sent along
+            return
         verdict = judge(phase, reply)
         if exchange is None:
             self.between(phase, reply, verdict)
         elif exchange.refusal:
             self.refused(phase, exchange, exchange.refusal, reply, events)
-        elif verdict is Verdict.PROCEED and phase in JOINED and self.features.pipelining:
-            pass  # the commands that follow were sent along
         elif phase is Phase.DOT:
             self.judged(exchange, reply, verdict, events)
         else:
