@@ -102,6 +102,7 @@ class Session(flask_mail.Connection):
     def offer(self, parcel: Parcel) -> Settled | None:
         """Begin with a letter; `push` writes it, and what becomes of it comes from `pull`."""
         self.num_emails += 1
+        self.moved_at = time.monotonic()
         return self.protocol.offer(parcel)
 
     def push(self) -> list[Event]:
@@ -111,7 +112,6 @@ class Session(flask_mail.Connection):
         if self.output and self.protocol.dot_is_unsent(len(self.output)) and (early := self.hear_early()):
             return self.lose(f"it answers in mid-message: {early!r}", len(self.output))
         output = self.output or self.protocol.output()
-        self.moved_at = time.monotonic()
         try:
             sent = self.sock.send(output) if output else 0
         except NOT_NOW:
@@ -119,6 +119,8 @@ class Session(flask_mail.Connection):
         except OSError as error:
             return self.lose(reason(error), len(output))
         self.output = output[sent:]
+        if sent:
+            self.moved_at = time.monotonic()
         return []
 
     def hear_early(self) -> bytes:

@@ -269,6 +269,7 @@ def experiment(workshop: Workshop, kind: Kind, seed: int, *, doubt: int = DOUBT,
             trial.play()
         except (CommandFailed, Hangs) as error:
             trial.problem(str(error))
+            trial.result.problems += [f"odd: {each}" for each in sorted(set(server.record().odd))]
         if keep and trial.result.problems:
             put_aside(keep / f"{kind}-{seed}", product, server)
     trial.result.seconds = time.monotonic() - begun

@@ -14,8 +14,8 @@ from .workshop import Workshop
 SEEDS = {
     Kind.KILL: (0, 1, 3, 6, 7, 11),
     Kind.KILL_POSTGRESQL: (1, 4),
-    Kind.DATABASE: (0, 3),
-    Kind.DISK: (1, 3),
+    Kind.DATABASE: (3, 15),
+    Kind.DISK: (1, 2),
     Kind.SERVER: (0, 7, 10),
 }
 # Counterexamples of earlier days, with a word on what was wrong.
