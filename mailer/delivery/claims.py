@@ -78,9 +78,11 @@ class Turn:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a turn brought: letters, and whether there can be more (a digest may be paused or cancelled)."""
+    """What a turn brought: letters, whether any rows were found (they may all be of people who left), and whether there
+    can be more (a digest may be paused or cancelled)."""
 
     letters: list[Letter]
+    found: bool = False
     going_on: bool = True
     rate: int | None = None  # the digest's own, where it has one
 
@@ -123,7 +125,7 @@ def take_turn(run: OwnRun, turn: Turn) -> Claim:
         overrule(session, turn.overruled, at + PUT_OFF)
         give_back(session, run.id, turn.untouched, at)
         if run.digest_id is None:
-            return Claim(claim(session, run.id, outbox(), {"at": at, "limit": turn.wanted}))
+            return Claim(*claim(session, run.id, outbox(), {"at": at, "limit": turn.wanted}))
         return claim_of_digest(session, run.id, run.digest_id, turn.wanted, at)
 
 
@@ -133,11 +135,12 @@ def claim_of_digest(session: Session, run_id: int, digest_id: int, wanted: int, 
     if digest.state is not DigestState.SENDING:
         return Claim([], going_on=False, rate=digest.rate)
     of_digest = {"digest": digest_id, "list": digest.list_id}
-    letters = claim(session, run_id, waiting(), {**of_digest, "at": at, "limit": wanted})
+    letters, found = claim(session, run_id, waiting(), {**of_digest, "at": at, "limit": wanted})
     if len(letters) < wanted:
         fresh = {**of_digest, "cursor": digest.cursor, "limit": wanted - len(letters)}
-        letters += claim(session, run_id, untried(), fresh, moves_cursor_of=digest_id)
-    return Claim(letters, rate=digest.rate)
+        more, found_more = claim(session, run_id, untried(), fresh, moves_cursor_of=digest_id)
+        letters, found = letters + more, found or found_more
+    return Claim(letters, found, rate=digest.rate)
 
 
 def claim(
@@ -146,11 +149,11 @@ def claim(
     query: Query,
     about: dict[str, Any],
     moves_cursor_of: int | None = None,
-) -> list[Letter]:
-    """Make the rows ours; those of people who left meanwhile are cancelled instead."""
+) -> tuple[list[Letter], bool]:
+    """Make the rows ours, and whether there were any; those of people who left meanwhile are cancelled instead."""
     rows = session.connection().execute(query, about).all() if about["limit"] else []
     if not rows:
-        return []
+        return [], False
     letters = [Letter(*row[:7]) for row in rows if row.wanted and row.email is not None]
     if len(letters) < len(rows):
         gone = [row.id for row in rows if not row.wanted or row.email is None]
@@ -159,7 +162,7 @@ def claim(
     if moves_cursor_of:
         there = update(Digest).where(Digest.id == moves_cursor_of)
         session.connection().execute(there.values(cursor=rows[-1].subscriber_id))
-    return letters
+    return letters, True
 
 
 @cache

@@ -22,8 +22,9 @@ from mailer.delivery.envelope import Parcel
 from mailer.delivery.journal import Journal, JournalError
 from mailer.delivery.lane import Lane
 from mailer.delivery.outcomes import GIVE_UP_AFTER, Outcome, backoff
-from mailer.delivery.protocol import Begun, Event, Returned, Settled
+from mailer.delivery.protocol import Begun, Event, Returned, ServerTrouble, Settled
 from mailer.delivery.session import Session
+from mailer.errors import MailServerError
 from mailer.states import DeliveryState
 
 TICK = 0.5  # seconds; deadlines are looked at so often
@@ -111,7 +112,10 @@ class Courier(threading.Thread):
     def employ(self, lane: Lane, bell: Bell, helpers: ThreadPoolExecutor) -> None:
         """Give a lane that is idle a letter, or open it if there are letters to come."""
         if lane.opening:
-            if not lane.opening.done() or not lane.opened():
+            if not lane.opening.done():
+                return
+            if trouble := lane.opened():
+                self.end_lane(lane, trouble)
                 return
             self.selector.register(lane.watch(), selectors.EVENT_READ, lane)
         if lane.session.is_open and not lane.session.spent:
@@ -131,7 +135,7 @@ class Courier(threading.Thread):
         return [settled] if settled else []
 
     def handle(self, lane: Lane, events: list[Event]) -> None:
-        """Note what happened in a lane. Raises ServerRefuses."""
+        """Note what happened in a lane. A server that refuses us closes the desk: what is on the wire may finish."""
         for event in events:
             if isinstance(event, Settled):
                 self.settle(lane, event.parcel.key, event.outcome)
@@ -146,12 +150,20 @@ class Courier(threading.Thread):
                 self.take_back(event.parcel.key)
             else:
                 self.forget(lane)
-                lane.broke(event.trouble, idle=len(events) == 1)
+                self.end_lane(lane, event.trouble, was_idle=len(events) == 1)
         self.touched.append(lane)
         if lane.session.busy:
             self.idle.discard(lane)
         else:
             self.idle.add(lane)
+
+    def end_lane(self, lane: Lane, trouble: MailServerError, *, was_idle: bool = False) -> None:
+        """A connection that ends while nothing is under way is no trouble."""
+        if isinstance(trouble, ServerTrouble):
+            if not was_idle:
+                lane.rest(trouble)
+        else:
+            self.desk.close(trouble)
 
     def take_back(self, letter: Letter) -> None:
         if self.aboard.pop(letter.id, None) is None:  # it had been begun
@@ -207,5 +219,4 @@ class Courier(threading.Thread):
             if lane.session.busy and silent > lane.session.patience:
                 self.handle(lane, lane.session.expire())
             elif lane.session.is_open and not lane.opening and silent > IDLE_SECONDS and not lane.session.busy:
-                lane.session.noop()
-                self.handle(lane, [])
+                self.handle(lane, lane.session.noop())

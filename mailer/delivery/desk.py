@@ -47,17 +47,23 @@ class Desk:
 
     def take(self) -> Letter | None:
         """The next letter, if there is one and its turn has come."""
-        while self.letters and not self.closed:
-            fresh_until, letter = self.letters[0]
+        while not self.closed and (found := self.fetch()):
+            fresh_until, letter = found
             if time.monotonic() > fresh_until:
-                self.letters.popleft()
                 self.give_back(letter)
-                continue
-            if self.pace.rate and not self.pace.take():
+            elif self.pace.rate and not self.pace.take():
+                self.letters.appendleft(found)
                 return None
-            self.letters.popleft()
-            return letter
+            else:
+                return letter
         return None
+
+    def fetch(self) -> tuple[float, Letter] | None:
+        """Whoever fetches a letter has it alone: courier and run may be here at the same time."""
+        try:
+            return self.letters.popleft()
+        except IndexError:
+            return None
 
     def give_back(self, letter: Letter) -> None:
         """It was not begun: no attempt is counted."""
@@ -66,8 +72,8 @@ class Desk:
 
     def clear(self) -> None:
         """Give back all that lies here."""
-        while self.letters:
-            self.give_back(self.letters.popleft()[1])
+        while found := self.fetch():
+            self.give_back(found[1])
 
     def hand_in(self, settlements: list[Settlement]) -> None:
         self.settled.extend(settlements)

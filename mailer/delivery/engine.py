@@ -106,8 +106,10 @@ class Run:
         self.out += len(claim.letters) - len(settlements) - len(untouched)
         self.desk.pace.rate = self.config.send_rate if claim.rate is None else claim.rate
         self.supply(claim.letters, wanted, in_trouble=bool(untouched))
-        if not claim.going_on or (wanted and not self.out):
+        if not claim.going_on or (wanted and not claim.found and not self.out):
             self.desk.close()
+        elif claim.found and not claim.letters:  # all of them left the list: look further at once
+            self.desk.news.set()
 
     def wanted(self) -> int:
         """How many letters to claim: twice as many as before when those went out quickly, and where a rate is set no

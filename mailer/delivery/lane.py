@@ -5,8 +5,9 @@ import time
 from concurrent.futures import Executor, Future
 
 from mailer.delivery.pace import Pace
-from mailer.delivery.protocol import ServerRefuses, ServerTrouble
+from mailer.delivery.protocol import ServerTrouble
 from mailer.delivery.session import Session
+from mailer.errors import MailServerError
 
 # Seconds between tries at a server in trouble; then the lane is given up, and nothing is lost. A server that has taken
 # letters from us is worth waiting for.
@@ -34,15 +35,15 @@ class Lane:
         self.opening = helpers.submit(self.session.open)
         return self.opening
 
-    def opened(self) -> bool:
-        """Whether it is open now, the opening being done. Raises ServerRefuses."""
+    def opened(self) -> MailServerError | None:
+        """What the opening that is done met with, if it met with trouble."""
         opening, self.opening = self.opening, None
         try:
             if opening:
                 opening.result()
-        except ServerTrouble as trouble:
-            self.rest(trouble)
-        return self.session.is_open
+        except MailServerError as trouble:
+            return trouble
+        return None
 
     def watch(self) -> socket.socket:
         """The socket that a selector watches from now on."""
@@ -54,13 +55,6 @@ class Lane:
         if self.opening or self.trouble:
             return FOR_EVER
         return pace.wait() if self.session.is_open else max(0.0, self.not_before - time.monotonic())
-
-    def broke(self, trouble: ServerTrouble | ServerRefuses, *, idle: bool) -> None:
-        """A connection that ends while nothing is under way is no trouble. Raises ServerRefuses."""
-        if isinstance(trouble, ServerRefuses):
-            raise trouble
-        if not idle:
-            self.rest(trouble)
 
     def rest(self, trouble: ServerTrouble) -> None:
         """Try again after a while, or never."""

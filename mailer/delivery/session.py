@@ -158,11 +158,12 @@ class Session(flask_mail.Connection):
         self.drop()
         return events
 
-    def noop(self) -> None:
+    def noop(self) -> list[Event]:
         """Keep an idle connection alive."""
-        if self.is_open:
-            self.protocol.noop()
-            self.push()
+        if not self.is_open:
+            return []
+        self.protocol.noop()
+        return self.push()
 
     def deliver(self, parcel: Parcel) -> Outcome:
         """One letter by itself. Waits. Raises ServerTrouble if it was not tried, ServerRefuses if none should be."""

@@ -6,9 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import time_machine
 
+from mailer.db import db, now
+from mailer.models import Subscription
+from mailer.states import EndedReason, SubscriptionState
+
 from ..installation import Installation
+from ..servers.ports import free_port
 from .test_processes import finish, start
 
 
@@ -153,3 +159,33 @@ def test_a_journal_leaves_only_what_was_on_the_wire_in_doubt(here: Installation)
     assert account["unknown"] <= 2
     assert account["accepted"] + account["unknown"] == 100
     assert not list((here.folder / "journal").iterdir()), "nothing is left behind"
+
+
+def test_a_crowd_that_left_does_not_end_the_run_before_the_others(here: Installation) -> None:
+    here.imported(400)
+    port = here.mail_server.port
+    here.configure(MAIL_PORT=free_port())
+    digest = here.draft()
+    here.error("digest", "send", digest, "--yes")  # enlisted, and nobody has it
+    with here.app.app_context():
+        crowd = sa.select(Subscription.id).order_by(Subscription.subscriber_id).limit(350)
+        ended = {"state": SubscriptionState.ENDED, "ended_at": now(), "ended_reason": EndedReason.UNSUBSCRIBED}
+        db.session.execute(sa.update(Subscription).where(Subscription.id.in_(crowd)).values(ended))
+        db.session.commit()
+    here.configure(MAIL_PORT=port)
+    here.run("digest", "send", digest)
+    account = here.status(digest)
+    assert (account["state"], account["accepted"], account["cancelled"]) == ("sent", 50, 350)
+
+
+def test_a_refusal_lets_the_letters_on_the_wire_finish(here: Installation) -> None:
+    here.imported(60)
+    here.configure(SEND_SESSIONS=8)
+    here.mail_server.answer("MAIL", "", "550 5.7.1 enough of you")
+    here.mail_server.answer("MAIL", "", "250 2.1.0 ok", times=30)
+    digest = here.draft()
+    assert "550" in here.error("digest", "send", digest, "--yes")
+    account = here.status(digest)
+    assert (account["sending"], account["unknown"]) == (0, 0)
+    assert account["accepted"] == len(here.mail_server.mails)
+    assert not list((here.folder / "journal").iterdir())
