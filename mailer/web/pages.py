@@ -7,6 +7,7 @@ from flask_babel import get_locale
 
 from mailer.config import settings
 from mailer.languages import SOURCE, Language, language, offered
+from mailer.links import links
 
 site = Blueprint("pages", __name__, static_folder="static", static_url_path="/static")
 
@@ -29,6 +30,7 @@ def secure(response: Response) -> Response:
     if request.endpoint not in CACHEABLE:
         response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault("Content-Language", str(get_locale()))
+    response.vary.add("Accept-Language")
     return response
 
 
@@ -39,12 +41,25 @@ def furniture() -> dict[str, Any]:
         "language": language(str(get_locale() or SOURCE)),
         "languages": [language(code) for code in offered(settings().languages)],
         "switch": switch,
+        "alternates": alternates,
     }
 
 
 def switch(to: Language) -> str:
     """The page at hand in another language. A page that answers a form has no address of its own."""
-    has_page = request.method in ("GET", "HEAD") and request.endpoint and request.url_rule
-    if not has_page:
+    if not has_address():
         return url_for("signing_up.form", lang=to.code)
     return url_for(str(request.endpoint), **{**(request.view_args or {}), "lang": to.code})
+
+
+def has_address() -> bool:
+    return request.method in ("GET", "HEAD") and request.url_rule is not None
+
+
+def alternates() -> list[tuple[str, str]]:
+    """(hreflang, address) of a public page in each language, and of the one that goes by the browser's. Empty for the
+    answer to a form."""
+    if not has_address():
+        return []
+    page, codes = links().page, offered(settings().languages)
+    return [*((code, page(request.path, lang=code)) for code in codes), ("x-default", page(request.path))]

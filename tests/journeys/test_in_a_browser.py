@@ -156,6 +156,8 @@ def test_an_error_stands_beside_the_field_with_what_was_typed(browser: Browser, 
     page.get_by_role("button", name="Subscribe").click()
     expect(page.locator("#email-error")).to_be_visible()
     expect(page.get_by_label("Your e-mail address")).to_have_value("ada at example")
+    expect(page.get_by_role("alert")).to_be_focused()
+    page.get_by_role("alert").get_by_role("link").press("Enter")
     expect(page.get_by_label("Your e-mail address")).to_be_focused()
     page.close()
 
