@@ -49,6 +49,13 @@ def day_in(value: dt.date, code: str) -> str:
     return format_date(value, "long", locale=REGIONS.get(code, code))
 
 
+def moment_in(value: dt.datetime, code: str) -> str:
+    """A moment in UTC. Letters say the zone, since their readers live in all of them."""
+    at = value.astimezone(dt.UTC)
+    together = str(Locale.parse(REGIONS.get(code, code)).datetime_formats["medium"])  # with what stands between the two
+    return together.format(f"{at:%H:%M} UTC", day_in(at, code))
+
+
 def catalogue(code: str) -> Path:
     return CATALOGUES / code / "LC_MESSAGES" / "messages.po"
 

@@ -1,5 +1,7 @@
 """`make translations`: collect every text of pages, letters and code into the catalogues, for translators."""
 
+import io
+import re
 from pathlib import Path
 
 from babel.messages import Catalog
@@ -11,6 +13,11 @@ from mailer.languages import CATALOGUES
 ROOT = Path(__file__).parent.parent
 METHODS = [("mailer/**.py", "python"), ("templates/**.html", "jinja2"), ("templates/**.txt", "jinja2")]
 KEYWORDS = {"_": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2)}
+# Header lines that say nothing here, or would differ at every run and on every branch.
+CHANGING = re.compile(
+    rb'(?m)^"(?:Report-Msgid-Bugs-To|POT-Creation-Date|PO-Revision-Date|Last-Translator|Language-Team|Generated-By)'
+    rb": .*\n"
+)
 
 
 def texts() -> Catalog:
@@ -37,8 +44,9 @@ def update() -> None:
         catalogue = read(code)
         catalogue.update(texts(), no_fuzzy_matching=True)
         catalogue.obsolete.clear()
-        with path.open("wb") as file:
-            write_po(file, catalogue, sort_output=True, no_location=True, omit_header=False, width=120)
+        written = io.BytesIO()
+        write_po(written, catalogue, sort_output=True, no_location=True, omit_header=False, width=120)
+        path.write_bytes(CHANGING.sub(b"", written.getvalue()))
 
 
 if __name__ == "__main__":

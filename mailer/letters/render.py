@@ -13,6 +13,8 @@ from mailer.errors import BadInput
 from mailer.languages import language
 from mailer.letters.markdown import one_line
 
+# Invisible characters by which Arabic texts hold names of other scripts together; some inboxes show boxes for them.
+WITHOUT_ISOLATES = dict.fromkeys((0x2068, 0x2069))
 LARGEST_HTML = 100_000  # bytes; Gmail clips at about 102 kB and hides the footer with the unsubscribe link
 
 
@@ -31,7 +33,7 @@ def render(letter: str, code: str, **context: Any) -> Words:
         def fill(name: str) -> str:
             return render_template(f"letters/{letter}/{name}", language=language(code), config=config, **context)
 
-        subject = one_line(fill("subject.txt"))
+        subject = one_line(fill("subject.txt")).translate(WITHOUT_ISOLATES)
         text = tidy(fill("body.txt"))
         html = inliner().inline(fill("body.html"))
     if (size := len(html.encode())) > LARGEST_HTML:

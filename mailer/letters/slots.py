@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from mailer.languages import day_in
+from mailer.languages import moment_in
 from mailer.links import CONFIRM_LIFETIME, Links
 
 OPEN, CLOSE = "\ue000", "\ue001"
@@ -52,16 +52,12 @@ isoformat = lru_cache(maxsize=16)(datetime.isoformat)
 header_date = lru_cache(maxsize=16)(format_datetime)
 
 
-def moment(person: Recipient, at: datetime) -> str:
-    return f"{day_in(at, person.language)}, {at:%H:%M} UTC"
-
-
 MAKERS: dict[str, Callable[[Recipient, Links], str]] = {
     "to": lambda person, _: person.email,
     "date": lambda person, _: header_date(person.created_at),
     "message_id": message_id,
     "unsubscribe": lambda person, links: links.unsubscribe_token(person.uid, person.list_id),
     "confirm": lambda person, links: links.confirm_token(person.uid, person.list_id, person.created_at),
-    "asked_at": lambda person, _: moment(person, person.created_at),
-    "expires_at": lambda person, _: moment(person, person.created_at + CONFIRM_LIFETIME),
+    "asked_at": lambda person, _: moment_in(person.created_at, person.language),
+    "expires_at": lambda person, _: moment_in(person.created_at + CONFIRM_LIFETIME, person.language),
 }
