@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from flask_migrate import upgrade
+from playwright.sync_api import Browser
 
 from mailer.app import create_app
 from mailer.config import Config
@@ -16,6 +17,7 @@ from mailer.lists import make_list
 
 from .installation import SECRET, Installation
 from .servers import postgres
+from .servers.browser import ADVICE, chromium, find_chromium
 from .servers.smtp import SmtpServer
 
 REQUIRED = set(os.environ.get("MAILER_TEST_REQUIRE", "").split(",")) - {""}
@@ -104,6 +106,16 @@ def here(
     installation = Installation(tmp_path, database_url, mail_server)
     yield installation
     installation.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of a process."""
+    path = find_chromium()
+    need("browser", path, ADVICE)
+    assert path
+    with chromium(path) as opened:
+        yield opened
 
 
 @pytest.fixture

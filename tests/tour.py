@@ -13,6 +13,7 @@ from .installation import Installation, leave_link, link_in
 from .servers.smtp import Mail
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+OPERATOR = {"ORGANISATION": "Example Organisation", "POSTAL_ADDRESS": "1 Example Road, 1200 Example Town"}
 NOT_ON_THE_TOUR = {"pages/base.html"}  # and the demo's own pages, which are for developers
 
 
@@ -31,7 +32,7 @@ class Tour:
 
     def __init__(self, here: Installation) -> None:
         self.here = here
-        here.configure(ORGANISATION="Example Organisation", POSTAL_ADDRESS="1 Example Road, 1200 Example Town")
+        here.configure(**OPERATOR)
         here.subscribed("ada@example.org", "left@example.org")
         here.run("digest", "send", here.draft(), "--yes")
         self.digest = link_in(here.letters("ada@example.org")[0], "archive").partition("?")[0]
@@ -72,19 +73,21 @@ class Tour:
             Scene("bad request", "/subscribe", {"email": "a" * 70_000}, 413),
         ]
 
-    def letters(self, codes: Sequence[str]) -> list[Mail]:
-        """Every kind of letter in each of these languages."""
-        mails: list[Mail] = []
-        for code in codes:
-            reader = f"reader-{code}@example.org"
-            self.here.subscribed(reader, language=code)
-            self.here.sign_up(reader)
-            self.here.sign_up(f"new-{code}@example.org", language=code)
-            self.here.run("run-due")
-            mails += self.here.letters(reader) + self.here.letters(f"new-{code}@example.org")
-        self.here.mail_server.mails.clear()
-        self.here.run("digest", "send", self.here.draft(), "--yes")
-        return [*mails, *(mail for mail in self.here.mail_server.mails if mail.to.startswith("reader-"))]
+
+def letters(here: Installation, codes: Sequence[str]) -> list[Mail]:
+    """Every kind of letter in each of these languages."""
+    here.configure(**OPERATOR)
+    mails: list[Mail] = []
+    for code in codes:
+        reader, other = f"reader-{code}@example.org", f"new-{code}@example.org"
+        here.subscribed(reader, language=code)
+        here.sign_up(reader)
+        here.sign_up(other, language=code)
+        here.run("run-due")
+        mails += here.letters(reader) + here.letters(other)
+    here.mail_server.mails.clear()
+    here.run("digest", "send", here.draft(), "--yes")
+    return [*mails, *(mail for mail in here.mail_server.mails if mail.to.startswith("reader-"))]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The whole way in Chromium, with JavaScript and without: form, mailbox, confirm, digest, unsubscribe."""
+"""The demo in Chromium, with JavaScript and without: form, mailbox, confirm, digest, unsubscribe."""
 
 import os
 import subprocess
@@ -7,21 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from ..conftest import need
-from ..servers.browser import ADVICE, chromium, find_chromium
 from ..servers.ports import free_port
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = find_chromium()
-    need("browser", path, ADVICE)
-    assert path
-    with chromium(path) as opened:
-        yield opened
 
 
 class Demo:
@@ -109,57 +97,6 @@ def link_is_in(page: Page, link: str) -> bool:
 
 def newest(page: Page) -> Page:
     return page.context.pages[-1]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("code", ["en", "fr"])
-def test_pages_and_letters_are_accessible(browser: Browser, demo: Demo, code: str, scheme: str) -> None:
-    demo.mailer("subscriber", "add", "ada@example.org", "--language", code)
-    context = browser.new_context(color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
-    page = context.new_page()
-    page.set_viewport_size({"width": 320, "height": 640})
-    follow = ["/", "/archive", "/privacy", "/nowhere", "/demo/mailbox"]
-    for path in follow:
-        page.goto(f"{demo.url}{path}?lang={code}")
-        check_page(page)
-    page.goto(f"{demo.url}/?lang={code}")
-    page.get_by_role("button").click()
-    expect(page.locator("#email-error")).to_be_visible()
-    check_page(page)
-    context.close()
-
-
-def check_page(page: Page) -> None:
-    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}
-    assert Axe().run(page, options=rules).generate_report().startswith("Found 0"), page.url
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= 320, f"{page.url} is {width} px wide"
-
-
-def test_the_form_works_by_keyboard_alone(browser: Browser, demo: Demo) -> None:
-    page = browser.new_page()
-    page.goto(demo.url)
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.id") == "email":
-            break
-    page.keyboard.type("ada@example.org")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Check your mail")
-    page.close()
-
-
-def test_an_error_stands_beside_the_field_with_what_was_typed(browser: Browser, demo: Demo) -> None:
-    page = browser.new_page()
-    page.goto(demo.url)
-    page.get_by_label("Your e-mail address").fill("ada at example")
-    page.get_by_role("button", name="Subscribe").click()
-    expect(page.locator("#email-error")).to_be_visible()
-    expect(page.get_by_label("Your e-mail address")).to_have_value("ada at example")
-    expect(page.get_by_role("alert")).to_be_focused()
-    page.get_by_role("alert").get_by_role("link").press("Enter")
-    expect(page.get_by_label("Your e-mail address")).to_be_focused()
-    page.close()
 
 
 def test_a_digest_fits_a_narrow_screen(browser: Browser, demo: Demo, tmp_path: Path) -> None:

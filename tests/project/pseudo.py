@@ -15,7 +15,7 @@ from pathlib import Path
 from ..conftest import migrate
 from ..installation import Installation
 from ..servers.smtp import SmtpServer
-from ..tour import Tour
+from ..tour import Tour, letters
 
 CODE = "eo"  # a language that no catalogue of ours is in, and whose dates Babel can write
 MARKED = re.compile("⟦[^⟦⟧]*⟧")
@@ -77,7 +77,7 @@ def walk(folder: Path) -> Iterator[tuple[str, str]]:
             answer = here.site.open(scene.path, method=method, data=scene.form, query_string={"lang": CODE})
             assert answer.status_code == scene.status, scene
             yield from ((scene.name, text) for text in Spoken(answer.text).texts)
-        for mail in tour.letters([CODE]):
+        for mail in letters(here, [CODE]):
             texts = [mail.subject, *mail.part("plain").splitlines(), *Spoken(mail.part("html")).texts]
             yield from ((f"letter: {mail.subject}", text) for text in texts)
         here.close()

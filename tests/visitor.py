@@ -1,0 +1,76 @@
+"""Somebody with a browser: by mouse, without JavaScript, or with a keyboard only; in any of our languages."""
+
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from mailer.languages import translations
+
+FARTHEST = 60  # steps of the Tab key
+# What the focus is on, whether that can be seen, and whether anything lies over it (2.4.7, 2.4.11).
+FOCUS = """() => {
+  const at = document.activeElement, box = at.getBoundingClientRect(), style = getComputedStyle(at);
+  const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+  return {outlined: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
+          uncovered: at === top || at.contains(top) || (top !== null && top.contains(at))};
+}"""
+
+
+class Visitor:
+    """One person's browser, which asks for pages in the person's language. Texts are named in English."""
+
+    def __init__(self, browser: Browser, site: str, code: str, *, scripts: bool = True, keyboard: bool = False) -> None:
+        self.site, self.code, self.keyboard = site, code, keyboard
+        self.context = browser.new_context(locale=code, java_script_enabled=scripts)
+        self.page: Page = self.context.new_page()
+
+    def close(self) -> None:
+        self.context.close()
+
+    def said(self, text: str, **values: str) -> str:
+        """A text as it stands on the person's pages."""
+        found: str = translations(self.code).gettext(text)
+        return found % values if values else found
+
+    def open(self, address: str) -> None:
+        """A page by its path, or by a whole address that stood in a mail."""
+        parts = urlsplit(address)
+        self.page.goto(f"{self.site}{parts.path}{'?' + parts.query if parts.query else ''}")
+
+    def write(self, label: str, text: str) -> None:
+        field = self.page.get_by_label(self.said(label), exact=True)
+        if self.keyboard:
+            self.reach(field)
+            self.page.keyboard.press("Control+A")
+            self.page.keyboard.type(text)
+        else:
+            field.fill(text)
+
+    def press(self, name: str) -> None:
+        self.use(self.page.get_by_role("button", name=self.said(name), exact=True))
+
+    def follow(self, name: str) -> None:
+        self.use(self.page.get_by_role("link", name=self.said(name), exact=True))
+
+    def use(self, what: Locator) -> None:
+        if self.keyboard:
+            self.reach(what)
+            self.page.keyboard.press("Enter")
+        else:
+            what.click()
+
+    def reach(self, what: Locator) -> None:
+        """Step on with Tab until the focus is on `what`; at each step it must be seen where that is."""
+        for _ in range(FARTHEST):
+            self.page.keyboard.press("Tab")
+            state = self.page.evaluate(FOCUS)
+            assert state == {"outlined": True, "uncovered": True}, self.page.evaluate(
+                "document.activeElement.outerHTML"
+            )
+            if what.evaluate("element => element === document.activeElement"):
+                return
+        raise AssertionError(f"the Tab key does not lead to {what}")
+
+    def sees(self, heading: str, **values: str) -> None:
+        expect(self.page.get_by_role("heading", level=1)).to_have_text(self.said(heading, **values))
+        expect(self.page.locator("html")).to_have_attribute("lang", self.code)
