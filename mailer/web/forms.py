@@ -6,6 +6,7 @@ from typing import Any
 from flask_babel import get_locale, gettext, lazy_gettext
 from werkzeug.datastructures import MultiDict
 from wtforms import EmailField, Field, Form, SelectMultipleField, StringField, ValidationError
+from wtforms.i18n import get_translations
 
 from mailer import addresses
 from mailer.addresses import Address
@@ -24,7 +25,15 @@ FREQUENCIES = {
 MOST_TOPICS = 50
 
 
-class SignUpForm(Form):
+class PageForm(Form):
+    """A form of a page: what WTForms itself says about a field is in the reader's language too."""
+
+    class Meta:
+        def get_translations(self, _form: Form) -> Any:
+            return get_translations([str(get_locale())])
+
+
+class SignUpForm(PageForm):
     email = EmailField(lazy_gettext("Your e-mail address"))
     language = StringField(lazy_gettext("Language of the mails"))
     frequency = StringField(lazy_gettext("How often"))
