@@ -5,24 +5,34 @@
 With --all, every page and letter at 320, 768 and 1280 px, light and dark, in each language: to be looked at.
 """
 
+import contextlib
+import itertools
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ViewportSize
 
 from mailer.cli.serve import serving
+from mailer.config import Config
 from mailer.demo.catcher import free_port
 from mailer.demo.instance import Instance, instance
 from mailer.demo.story import Story
-from mailer.languages import offered
 
+from .conftest import migrate
+from .installation import Installation, LiveSite
 from .servers.browser import ADVICE, chromium, find_chromium
+from .servers.smtp import SmtpServer
+from .tour import Tour, letters
+from .visitor import visit
 
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 WIDTHS = (320, 768, 1280)
-PAGES = ("/", "/archive", "/privacy", "/demo/mailbox", "/nowhere")
 
 
 @contextmanager
@@ -35,51 +45,53 @@ def played_demo() -> Iterator[tuple[Instance, str]]:
         yield demo, f"http://127.0.0.1:{port}"
 
 
-def shoot(browser: Browser, url: str, path: Path, width: int, scheme: str = "light", height: int = 800) -> None:
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
+def shoot(browser: Browser, url: str, path: Path, width: int, height: int, scheme: Scheme = "light") -> None:
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
     page.goto(url)
-    page.screenshot(path=path, full_page=path.name.startswith("all-"))
+    page.evaluate("document.querySelector('.demo')?.remove()")
+    page.screenshot(path=path)
     page.close()
 
 
-def for_readme(browser: Browser, base_url: str, digest: int, folder: Path) -> None:
-    shoot(browser, f"{base_url}/?lang=en", folder / "form.png", 760, height=720)
-    shoot(browser, f"{base_url}/demo/mailbox/{digest}/html", folder / "digest.png", 760, height=900)
+def for_readme(browser: Browser, folder: Path) -> None:
+    with played_demo() as (demo, base_url):
+        digest = next(mail for mail in demo.catcher.mails if mail.message["List-Id"])
+        shoot(browser, f"{base_url}/?lang=en", folder / "form.png", 760, 640)
+        shoot(browser, f"{base_url}/?lang=ar", folder / "form-arabic-dark.png", 360, 640, "dark")
+        shoot(browser, f"{base_url}/demo/mailbox/{digest.number}/html", folder / "digest.png", 680, 640)
 
 
-def everything(browser: Browser, base_url: str, letters: dict[str, int], folder: Path, demo: Instance) -> None:
-    pages = {name.strip("/").replace("/", "-") or "form": name for name in PAGES}
-    pages |= {f"letter-{name}": f"/demo/mailbox/{number}/html" for name, number in letters.items()}
-    pages |= extra(demo, letters)
-    for width in WIDTHS:
-        for scheme in ("light", "dark"):
-            for code in offered(demo.app.extensions["mailer.config"].languages):
-                for name, path in pages.items():
-                    target = folder / f"all-{name}-{code}-{width}-{scheme}.png"
-                    shoot(browser, f"{base_url}{path}{'&' if '?' in path else '?'}lang={code}", target, width, scheme)
-
-
-def extra(demo: Instance, letters: dict[str, int]) -> dict[str, str]:
-    """Pages that only a letter's link leads to."""
-    mail = demo.catcher.find(letters["confirmation-waiting"])
-    assert mail
-    confirm = next(line for line in mail.part("plain").splitlines() if "/confirm/" in line)
-    return {"confirm": "/confirm/" + confirm.split("/confirm/")[1].split("?")[0]}
+def everything(browser: Browser, folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as name, SmtpServer() as server, contextlib.chdir(name):
+        url = f"sqlite:///{name}/mailer.db"
+        migrate(url)
+        here = Installation(Path(name), url, server)
+        scenes, mails = Tour(here).scenes(), letters(here, Config.languages)
+        with LiveSite(here.app) as site:
+            for width, scheme, code in itertools.product(WIDTHS, SCHEMES, Config.languages):
+                size: ViewportSize = {"width": width, "height": 640}
+                page = browser.new_page(
+                    viewport=size, color_scheme=scheme, bypass_csp=True
+                )  # letters bring their style
+                target = f"{code}-{width}-{scheme}.png"
+                for scene in scenes:
+                    visit(page, site.url, scene, code)
+                    page.screenshot(path=folder / f"{scene.name.replace(' ', '-')}-{target}", full_page=True)
+                for number, mail in enumerate(each for each in mails if each.message["Content-Language"] == code):
+                    page.set_content(mail.part("html"))
+                    page.screenshot(path=folder / f"letter-{number}-{target}", full_page=True)
+                page.close()
+        here.close()
 
 
 def main(folder: Path, *, wants_all: bool) -> None:
     path = find_chromium()
     if path is None:
         sys.exit(ADVICE)
+    folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    with played_demo() as (demo, base_url), chromium(path) as browser:
-        digest = next(mail for mail in demo.catcher.mails if mail.message["List-Id"])
-        for_readme(browser, base_url, digest.number, folder)
-        if wants_all:
-            french = next(m for m in demo.catcher.mails if m.message["List-Id"] and "benoit" in m.recipient)
-            waiting = next(m for m in demo.catcher.mails if "chen" in m.recipient)
-            letters = {"digest": digest.number, "digest-fr": french.number, "confirmation-waiting": waiting.number}
-            everything(browser, base_url, letters, folder, demo)
+    with chromium(path) as browser:
+        (everything if wants_all else for_readme)(browser, folder)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """Somebody with a browser: by mouse, without JavaScript, or with a keyboard only; in any of our languages."""
 
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from urllib.parse import urlencode, urlsplit
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from mailer.languages import translations
+
+from .tour import Scene
 
 FARTHEST = 60  # steps of the Tab key
 # What the focus is on, whether that can be seen, and whether anything lies over it (2.4.7, 2.4.11).
@@ -74,3 +77,18 @@ class Visitor:
     def sees(self, heading: str, **values: str) -> None:
         expect(self.page.get_by_role("heading", level=1)).to_have_text(self.said(heading, **values))
         expect(self.page.locator("html")).to_have_attribute("lang", self.code)
+
+
+def visit(page: Page, site: str, scene: Scene, code: str) -> None:
+    """Open a page of the tour, or post its form as the page before it would have."""
+    url = f"{site}{scene.path}?lang={code}"
+    if scene.form is not None:
+        page.route(url, lambda route: post(route, scene.form or {}), times=1)
+    answer = page.goto(url)
+    assert answer
+    assert answer.status == scene.status, scene
+
+
+def post(route: Route, form: Mapping[str, str]) -> None:
+    headers = {**route.request.headers, "content-type": "application/x-www-form-urlencoded"}
+    route.continue_(method="POST", post_data=urlencode(form), headers=headers)

@@ -1,16 +1,17 @@
 """Every page and letter for everybody: WCAG 2.2 AA in six languages, light and dark (D-174, D-175)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page
 
 from mailer.config import Config
 
 from ..installation import Installation, LiveSite
-from ..tour import Scene, Tour, letters
+from ..tour import Tour, letters
+from ..visitor import visit
 
 STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 AXE = Axe().axe_script
@@ -28,22 +29,6 @@ def tab(browser: Browser) -> Iterator[Page]:
     context.add_init_script(AXE)
     yield context.new_page()
     context.close()
-
-
-def visit(page: Page, site: LiveSite, scene: Scene, code: str) -> None:
-    """Open a scene, or post its form as the page before it would have."""
-    url = f"{site.url}{scene.path}?lang={code}"
-    if scene.form is not None:
-        page.route(url, lambda route: post(route, scene.form or {}), times=1)
-    answer = page.goto(url)
-    assert answer
-    assert answer.status == scene.status, scene
-
-
-def post(route: Route, form: Mapping[str, str]) -> None:
-    body = "&".join(f"{name}={value.replace(' ', '+')}" for name, value in form.items())
-    headers = {**route.request.headers, "content-type": "application/x-www-form-urlencoded"}
-    route.continue_(method="POST", post_data=body, headers=headers)
 
 
 def faults(page: Page, where: str, tags: list[str]) -> Iterator[str]:
@@ -68,7 +53,7 @@ def test_every_page_is_accessible(here: Installation, browser: Browser, code: st
     tour, found, titles = Tour(here), [], {}
     with LiveSite(here.app) as site, tab(browser) as page:
         for scene in tour.scenes():
-            visit(page, site, scene, code)
+            visit(page, site.url, scene, code)
             titles[scene.name] = page.title()
             found += [*too_wide(page, scene.name), *faults(page, scene.name, [*STANDARD, "best-practice"])]
             direction = page.evaluate("[document.documentElement.lang, getComputedStyle(document.body).direction]")

@@ -72,6 +72,17 @@ def test_the_readme_names_only_commands_that_exist() -> None:
     assert used <= set(COMMANDS)
 
 
+def test_the_pictures_that_pages_show_are_there_and_small() -> None:
+    documents = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    named = {
+        (document.parent / name).resolve()
+        for document in documents
+        for name in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", document.read_text(encoding="utf-8"))
+    }
+    assert named == {path.resolve() for path in (ROOT / "docs" / "images").iterdir()}
+    assert sum(path.stat().st_size for path in named) < 400_000
+
+
 def test_the_version_is_told_at_once() -> None:
     told = subprocess.run([sys.executable, "-m", "mailer", "--version"], capture_output=True, text=True, check=True)
     assert re.fullmatch(r"mailer \d+\.\d+\.\d+\n", told.stdout)
