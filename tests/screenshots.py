@@ -70,9 +70,8 @@ def everything(browser: Browser, folder: Path) -> None:
         with LiveSite(here.app) as site:
             for width, scheme, code in itertools.product(WIDTHS, SCHEMES, Config.languages):
                 size: ViewportSize = {"width": width, "height": 640}
-                page = browser.new_page(
-                    viewport=size, color_scheme=scheme, bypass_csp=True
-                )  # letters bring their style
+                # Letters bring their own style, which a page's policy would forbid.
+                page = browser.new_page(viewport=size, color_scheme=scheme, bypass_csp=True)
                 target = f"{code}-{width}-{scheme}.png"
                 for scene in scenes:
                     visit(page, site.url, scene, code)

@@ -14,7 +14,8 @@ FARTHEST = 60  # steps of the Tab key
 FOCUS = """() => {
   const at = document.activeElement, box = at.getBoundingClientRect(), style = getComputedStyle(at);
   const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
-  return {outlined: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
+  return {element: at.outerHTML,
+          outlined: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
           uncovered: at === top || at.contains(top) || (top !== null && top.contains(at))};
 }"""
 
@@ -67,9 +68,8 @@ class Visitor:
         for _ in range(FARTHEST):
             self.page.keyboard.press("Tab")
             state = self.page.evaluate(FOCUS)
-            assert state == {"outlined": True, "uncovered": True}, self.page.evaluate(
-                "document.activeElement.outerHTML"
-            )
+            assert state["outlined"], state
+            assert state["uncovered"], state
             if what.evaluate("element => element === document.activeElement"):
                 return
         raise AssertionError(f"the Tab key does not lead to {what}")

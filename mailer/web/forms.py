@@ -12,7 +12,7 @@ from mailer import addresses
 from mailer.addresses import Address
 from mailer.config import settings
 from mailer.errors import BadAddress
-from mailer.languages import offered
+from mailer.languages import SOURCE, offered
 from mailer.parsing import is_word
 from mailer.states import Frequency
 from mailer.subscriptions.verbs import SignUp
@@ -26,11 +26,11 @@ MOST_TOPICS = 50
 
 
 class PageForm(Form):
-    """A form of a page: what WTForms itself says about a field is in the reader's language too."""
+    """A form of a page: what WTForms itself says about a field is in the reader's language too, if it knows it."""
 
     class Meta:
         def get_translations(self, _form: Form) -> Any:
-            return get_translations([str(get_locale())])
+            return get_translations([str(get_locale()), SOURCE])
 
 
 class SignUpForm(PageForm):

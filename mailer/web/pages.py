@@ -30,7 +30,8 @@ def secure(response: Response) -> Response:
     if request.endpoint not in CACHEABLE:
         response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault("Content-Language", str(get_locale()))
-    response.vary.add("Accept-Language")
+    if request.endpoint != "pages.static":
+        response.vary.add("Accept-Language")
     return response
 
 
