@@ -61,6 +61,11 @@ class Breaker:
         return [row for row, words in last if words == said]
 
     @property
+    def is_calm(self) -> bool:
+        """Whether nothing was refused that letters which are accepted would have to be counted against."""
+        return not (self.providers or self.streak)
+
+    @property
     def refuses_all(self) -> bool:
         """Whether the mail server itself seems to refuse every letter, whoever it is for."""
         return len(self.streak) >= MOST

@@ -14,6 +14,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     ColumnElement,
+    CursorResult,
     Select,
     Text,
     Update,
@@ -26,15 +27,17 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mailer.db import now, transaction
 from mailer.delivery.ledger import cancel, in_scope, owned, settle
 from mailer.delivery.outcomes import Outcome
+from mailer.errors import DatabaseError
 from mailer.models import Delivery, Digest, Run, Subscriber, Subscription
 from mailer.states import DeliveryState, DigestState, SubscriptionState
 
 Query = Select[*tuple[Any, ...]]
+Column = InstrumentedAttribute[Any]
 
 PUT_OFF = timedelta(hours=1)  # how long letters to a provider that refuses everybody wait
 LEFT = "left the list before the letter went out"
@@ -134,40 +137,66 @@ def claim_of_digest(session: Session, run_id: int, digest_id: int, wanted: int, 
     digest = session.connection().execute(standing(), {"digest": digest_id}).one()
     if digest.state is not DigestState.SENDING:
         return Claim([], going_on=False, rate=digest.rate)
-    of_digest = {"digest": digest_id, "list": digest.list_id}
-    letters, found = claim(session, run_id, waiting(), {**of_digest, "at": at, "limit": wanted})
+    about = {"digest": digest_id, "list": digest.list_id, "at": at, "limit": wanted}
+    letters, found = claim(session, run_id, waiting(), about)
     if len(letters) < wanted:
-        fresh = {**of_digest, "cursor": digest.cursor, "limit": wanted - len(letters)}
-        more, found_more = claim(session, run_id, untried(), fresh, moves_cursor_of=digest_id)
+        about |= {"cursor": digest.cursor, "limit": wanted - len(letters)}
+        more, found_more = claim_untried(session, run_id, about, digest.enlisted_at)
         letters, found = letters + more, found or found_more
     return Claim(letters, found, rate=digest.rate)
 
 
-def claim(
-    session: Session,
-    run_id: int,
-    query: Query,
-    about: dict[str, Any],
-    moves_cursor_of: int | None = None,
-) -> tuple[list[Letter], bool]:
+def claim(session: Session, run_id: int, query: Query, about: dict[str, Any]) -> tuple[list[Letter], bool]:
     """Make the rows ours, and whether there were any; those of people who left meanwhile are cancelled instead."""
     rows = session.connection().execute(query, about).all() if about["limit"] else []
     if not rows:
         return [], False
-    letters = [Letter(*row[:7]) for row in rows if row.wanted and row.email is not None]
-    if len(letters) < len(rows):
-        gone = [row.id for row in rows if not row.wanted or row.email is None]
-        cancel(session, Delivery.id.in_(gone), LEFT)
+    letters = [Letter(*row[:7]) for row in rows if row.wanted]
+    cancel_gone(session, [row.id for row in rows if not row.wanted])
     session.connection().execute(take(), {"run": run_id, "ids": [letter.id for letter in letters]})
-    if moves_cursor_of:
-        there = update(Digest).where(Digest.id == moves_cursor_of)
-        session.connection().execute(there.values(cursor=rows[-1].subscriber_id))
     return letters, True
+
+
+def claim_untried(
+    session: Session, run_id: int, about: dict[str, Any], enlisted_at: datetime
+) -> tuple[list[Letter], bool]:
+    """The same for rows that were never tried: nearly all of a digest. They lie side by side, and what they have in
+    common is not fetched for each."""
+    rows = plain_rows(session.connection().execute(untried(), about))
+    if not rows:
+        return [], False
+    letters = [
+        Letter(row, edition, 0, None, enlisted_at, email, uid) for row, edition, email, uid, _, wanted in rows if wanted
+    ]
+    cancel_gone(session, [row for row, *_, wanted in rows if not wanted])
+    span = {"of": about["digest"], "beyond": about["cursor"], "last": rows[-1][4]}
+    taken = session.connection().execute(take_span(), {**span, "run": run_id}).rowcount
+    if taken != len(letters):
+        raise DatabaseError(f"{taken} rows were claimed instead of {len(letters)}: something else changed them")
+    session.connection().execute(move_cursor(), span)
+    return letters, True
+
+
+def plain_rows(result: CursorResult[Any]) -> Sequence[tuple[Any, ...]]:
+    """Rows as the driver gives them, where no column's type has to be converted: to wrap each of them takes longer than
+    the query does."""
+    rows = result.cursor.fetchall() if result.cursor else ()
+    result.close()
+    return rows
+
+
+def cancel_gone(session: Session, rows: Sequence[int]) -> None:
+    if rows:
+        cancel(session, Delivery.id.in_(rows), LEFT)
 
 
 @cache
 def standing() -> Query:
-    return select(Digest.state, Digest.list_id, Digest.cursor, Digest.rate).where(Digest.id == bindparam("digest"))
+    """How a digest stands. All its letters were enlisted at the same moment."""
+    enlisted = select(Delivery.created_at).where(Delivery.digest_id == bindparam("digest")).limit(1)
+    columns = (Digest.state, Digest.list_id, Digest.cursor, Digest.rate)
+    query = select(*columns, enlisted.scalar_subquery().label("enlisted_at"))
+    return query.where(Digest.id == bindparam("digest"))
 
 
 @cache
@@ -185,31 +214,35 @@ def waiting() -> Query:
 
 @cache
 def untried() -> Query:
-    """Letters of a digest that were never claimed."""
+    """Letters of a digest that were never claimed, without what is the same for all of them."""
+    columns = (Delivery.id, Delivery.edition_id, Subscriber.email, Subscriber.uid)
     beyond = Delivery.subscriber_id > bindparam("cursor")
-    return of_digest(beyond, Delivery.state == DeliveryState.QUEUED).order_by(Delivery.subscriber_id)
+    query = of_digest(beyond, Delivery.state == DeliveryState.QUEUED, columns=columns)
+    return query.order_by(Delivery.subscriber_id)
 
 
-def of_digest(*rows: ColumnElement[bool]) -> Query:
+EVERY_COLUMN = (
+    Delivery.id,
+    Delivery.edition_id,
+    Delivery.attempts,
+    Delivery.first_tried_at,
+    Delivery.created_at,
+    Subscriber.email,
+    Subscriber.uid,
+)
+
+
+def of_digest(*rows: ColumnElement[bool], columns: Sequence[Column] = EVERY_COLUMN) -> Query:
     theirs = and_(Subscription.list_id == bindparam("list"), Subscription.subscriber_id == Delivery.subscriber_id)
     confirmed = Subscription.state == SubscriptionState.CONFIRMED
-    query = look(Delivery.digest_id == bindparam("digest"), confirmed).outerjoin(Subscription, theirs)
+    query = look(Delivery.digest_id == bindparam("digest"), confirmed, columns).outerjoin(Subscription, theirs)
     return query.where(*rows).with_for_update(of=Delivery)
 
 
-def look(scope: ColumnElement[bool], wanted: ColumnElement[bool]) -> Query:
-    """Rows with what a letter needs, and whether the person still wants it."""
-    columns = (
-        Delivery.id,
-        Delivery.edition_id,
-        Delivery.attempts,
-        Delivery.first_tried_at,
-        Delivery.created_at,
-        Subscriber.email,
-        Subscriber.uid,
-        Delivery.subscriber_id,
-    )
-    query = select(*columns, wanted.label("wanted")).join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+def look(scope: ColumnElement[bool], wanted: ColumnElement[bool], columns: Sequence[Column] = EVERY_COLUMN) -> Query:
+    """Rows with what a letter needs, whose they are, and whether the person is still there and wants it."""
+    still = and_(wanted, Subscriber.email.is_not(None)).label("wanted")
+    query = select(*columns, Delivery.subscriber_id, still).join(Subscriber, Subscriber.id == Delivery.subscriber_id)
     return query.where(scope).limit(bindparam("limit"))
 
 
@@ -219,15 +252,30 @@ def take() -> Update:
     return rows.values(state=DeliveryState.SENDING, run_id=bindparam("run"), next_at=None)
 
 
+@cache
+def take_span() -> Update:
+    """All rows of a digest that were never claimed, up to a subscriber."""
+    span = and_(Delivery.subscriber_id > bindparam("beyond"), Delivery.subscriber_id <= bindparam("last"))
+    untouched = and_(Delivery.digest_id == bindparam("of"), span, Delivery.state == DeliveryState.QUEUED)
+    return update(Delivery).where(untouched).values(state=DeliveryState.SENDING, run_id=bindparam("run"))
+
+
+@cache
+def move_cursor() -> Update:
+    return update(Digest).where(Digest.id == bindparam("of")).values(cursor=bindparam("last"))
+
+
 def settle_all(session: Session, run_id: int, settlements: Sequence[Settlement], at: datetime) -> None:
     """Write down what became of a run's letters: those that were accepted, nearly all, by one statement."""
-    accepted = {each.id: each.outcome.reply for each in settlements if each.outcome.state is DeliveryState.ACCEPTED}
+    accepted: dict[int, str] = {}
+    for letter, outcome, next_at, attempts in settlements:
+        if outcome.state is DeliveryState.ACCEPTED:
+            accepted[letter.id] = outcome.reply
+        else:
+            settle(session, run_id, letter.id, outcome, at, next_at, attempts)
     if accepted:
         statement = accept(session.get_bind().dialect.name)
         session.connection().execute(statement, {"run": run_id, "at": at, "replies": json.dumps(accepted)})
-    for each in settlements:
-        if each.id not in accepted:
-            settle(session, run_id, each.id, each.outcome, at, each.next_at, each.attempts)
 
 
 @cache

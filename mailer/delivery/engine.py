@@ -130,17 +130,22 @@ class Run:
         if in_trouble:  # letters went stale, or the server sent them back
             self.ahead = max(len(self.courier.lanes), self.ahead // 2)
         self.packer.prepare(letters)
-        self.desk.fill([letter for letter in letters if not self.breaker.is_open(letter.email)])
-        held = Outcome(DeliveryState.DEFERRED, "not tried: its provider refuses everybody at present")
+        if held := [letter for letter in letters if self.breaker.is_open(letter.email)] if self.breaker.open else []:
+            self.hold(held)
+            letters = [letter for letter in letters if not self.breaker.is_open(letter.email)]
+        self.desk.fill(letters)
+
+    def hold(self, letters: list[Letter]) -> None:
+        said = Outcome(DeliveryState.DEFERRED, "not tried: its provider refuses everybody at present")
         until = now() + PUT_OFF
-        self.desk.hand_in(
-            [Settlement(letter, held, until, attempts=0) for letter in letters if self.breaker.is_open(letter.email)]
-        )
+        self.desk.hand_in([Settlement(letter, said, until, attempts=0) for letter in letters])
 
     def weigh(self, settlements: list[Settlement]) -> list[int]:
         """Count outcomes; the rows of refusals that turn out to say nothing about their addresses."""
         self.meter.count((each.outcome.state, each.letter.attempts) for each in settlements)
         overruled: list[int] = []
+        if self.breaker.is_calm and all(each.outcome.state is DeliveryState.ACCEPTED for each in settlements):
+            return overruled
         for each in settlements:
             rows = self.breaker.count(each.id, each.letter.email, each.outcome)
             if len(rows) > 1:

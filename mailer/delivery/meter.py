@@ -3,6 +3,7 @@
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
+from itertools import groupby
 
 from mailer.states import DeliveryState
 
@@ -17,9 +18,10 @@ class Meter:
 
     def count(self, outcomes: Iterable[tuple[DeliveryState, int]]) -> None:
         """Note letters by what became of them and how often each had been tried before."""
-        for state, attempts in outcomes:
-            self.counts[state] += 1
-            self.retried += attempts > 0
+        noted = list(outcomes)
+        for state, same in groupby(state for state, _ in noted):  # nearly always one long row of the same
+            self.counts[state] += len(list(same))
+        self.retried += sum(attempts > 0 for _, attempts in noted)
         now = time.monotonic()
         self.marks.append((now, self.counts[DeliveryState.ACCEPTED]))
         while self.marks[1][0] < now - WINDOW:

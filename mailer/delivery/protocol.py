@@ -19,6 +19,7 @@ from mailer.errors import MailServerError
 from mailer.states import DeliveryState
 
 LONGEST_REPLY = 64 * 1024  # octets; RFC 5321 4.5.3.1.5 allows 512 a line
+GOES_ON = re.compile(rb"(?:250 [^\r\n]*\r\n){2}354 [^\r\n]*\r\n")  # to MAIL, RCPT and DATA
 REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*?))?\r?\Z", re.DOTALL)  # RFC 5321 4.2
 
 
@@ -65,6 +66,7 @@ class Exchange:
 
 
 JOINED = (Phase.MAIL, Phase.RCPT)
+JOINED_LETTERS = (Phase.DOT, Phase.MAIL, Phase.RCPT, Phase.DATA)  # what is due after a body and the next envelope
 
 
 class Protocol:
@@ -75,6 +77,9 @@ class Protocol:
         self.buffer = b""  # a line that has not ended yet
         self.begun_reply: list[Reply] = []  # the lines so far of a reply of several
         self.begun_octets = 0
+        self.usual: bytes | None = (
+            None  # the replies to MAIL, RCPT and DATA when all goes well, as this server words them
+        )
         self.expected: deque[tuple[Phase, Exchange | None]] = deque()
         self.ready: Exchange | None = None  # has its 354: the body goes out unless the server goes on talking
         self.held: Exchange | None = None  # waits, without PIPELINING, for the reply to RSET
@@ -92,7 +97,7 @@ class Protocol:
     def output(self) -> bytes:
         """What is to be written now; it is handed out once. A letter that was `Begun` must be in the journal first."""
         written = b"".join(self.out)
-        self.behind_dot = len(written) - len(self.out[0]) if self.body_is_next else None
+        self.behind_dot = len(written) - len(self.out[0]) - len(self.out[1]) if self.body_is_next else None
         self.body_is_next = False
         self.out.clear()
         return written
@@ -105,7 +110,7 @@ class Protocol:
         if must_reset:
             self.ask(Phase.RSET, None, b"RSET\r\n")
         if self.features.pipelining:
-            commands = mail_command(parcel, self.features) + rcpt_command(parcel, self.features) + "DATA\r\n"
+            commands = f"{mail_command(parcel, self.features)}{rcpt_command(parcel, self.features)}DATA\r\n"
             self.out.append(commands.encode())
             self.expected += ((Phase.MAIL, exchange), (Phase.RCPT, exchange), (Phase.DATA, exchange))
         elif must_reset:
@@ -124,6 +129,8 @@ class Protocol:
 
     def receive(self, data: bytes) -> list[Event]:
         """What the replies in `data` say, however they were cut; after Broken nothing more may be asked."""
+        if len(self.expected) == len(JOINED_LETTERS) and not self.body_is_next and (usual := self.everyday(data)):
+            return usual
         *lines, self.buffer = (self.buffer + data).split(b"\n")
         events: list[Event] = []
         try:
@@ -139,6 +146,25 @@ class Protocol:
             return events + self.break_off(error, DeliveryState.UNKNOWN, f"no reply to the message: {error}")
         if self.ready:
             self.begin(self.ready, events)
+        return events
+
+    def everyday(self, data: bytes) -> list[Event]:
+        """What happened, if `data` is what a server says nearly always: it took the letter, and goes on with the next
+        one. One look at the whole, since this is most of what a digest's sender reads."""
+        (phase, done), *_, (_, following) = self.expected
+        if phase is not Phase.DOT or not done or not following or self.buffer or self.begun_reply:
+            return []
+        verdict, _, others = data.partition(b"\n")
+        if others != self.usual:
+            if not GOES_ON.fullmatch(others):
+                return []
+            self.usual = others
+        outcome = acceptance(verdict)
+        if not outcome:
+            return []
+        events: list[Event] = [Settled(done.parcel, outcome)]
+        self.expected.clear()
+        self.begin(following, events)
         return events
 
     def read_line(self, line: bytes) -> Reply | None:
@@ -162,7 +188,8 @@ class Protocol:
     def begin(self, exchange: Exchange, events: list[Event]) -> None:
         self.ready = None
         self.body_is_next = True
-        self.ask(Phase.DOT, exchange, exchange.parcel.message + b".\r\n")
+        self.out += (exchange.parcel.message, b".\r\n")
+        self.expected.append((Phase.DOT, exchange))
         events.append(Begun(exchange.parcel))
 
     def understand(self, reply: Reply, events: list[Event]) -> None:
@@ -297,3 +324,12 @@ def parse_line(line: bytes) -> tuple[Reply, bool] | None:
         return None
     code, mark, words = found.groups()
     return Reply(int(code), (words or b"").decode("utf-8", "replace")), mark != b"-"
+
+
+@lru_cache(maxsize=64)
+def acceptance(line: bytes) -> Outcome | None:
+    """What became of a letter by the reply to its final dot, if that is of one line and the letter was accepted."""
+    found = parse_line(line)
+    if found is None or not found[1] or not 200 <= found[0].code < 300:
+        return None
+    return Outcome(DeliveryState.ACCEPTED, str(found[0]))

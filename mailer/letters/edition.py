@@ -8,9 +8,9 @@ from mailer.letters.slots import MAKERS, Recipient
 from mailer.links import Links
 
 BREAKING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # not Zs: dates in Russian and French hold no-break spaces
-# What most values are made of: it stands for itself in a header, and in quoted-printable on a line of its own.
+# What nearly all values are: such a one stands for itself in a header, and in quoted-printable on a line of its own.
+PLAIN = re.compile(r"[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]{,71}").fullmatch
 PLAIN_IN_HEADER = re.compile(r"[ !#-;=?-~]*").fullmatch
-PLAIN_IN_BODY = re.compile(r"[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]{,71}").fullmatch
 ENCODED_WORD = re.compile(r"=\?.*\?=|\?==\?")
 
 
@@ -32,14 +32,15 @@ class Template:
         parts = self.parts.copy()
         for name, make, in_header, in_body in self.slots:
             value = make(person, links)
-            if in_header:
-                octets = header_octets(name, value)
-                for place in in_header:
-                    parts[place] = octets
-            if in_body:
-                octets = body_octets(name, value)
-                for place in in_body:
-                    parts[place] = octets
+            if PLAIN(value):
+                for_header = for_body = value.encode()
+            else:
+                for_header = header_octets(name, value) if in_header else b""
+                for_body = body_octets(name, value) if in_body else b""
+            for place in in_header:
+                parts[place] = for_header
+            for place in in_body:
+                parts[place] = for_body
         return b"".join(parts)
 
 
@@ -56,8 +57,6 @@ def header_octets(name: str, value: str) -> bytes:
 
 
 def body_octets(name: str, value: str) -> bytes:
-    if PLAIN_IN_BODY(value):
-        return value.encode()
     check(name, value, '<>"&')  # it stands in HTML too; & is legal in an address
     return encode_piece(value).encode("ascii")
 
