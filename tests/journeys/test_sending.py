@@ -47,7 +47,7 @@ def test_its_pace_can_be_seen_from_another_terminal(here: Installation) -> None:
     here.imported(60)
     with being_sent(here, rate=20, received=30) as digest:
         seen = here.status(digest)
-        assert 10 < seen["rate"] < 30
+        assert 0 < seen["rate"] < 30
         assert 0 < seen["eta_seconds"] < 10
         assert "a second" in here.run("digest", "status", digest).stdout
     assert here.status(digest)["rate"] is None, "nobody is at it any more"
