@@ -78,6 +78,7 @@ def prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
+        "secure_delete=ON",  # what is deleted is overwritten: somebody who is erased is in no free page
     ):
         connection.execute(f"PRAGMA {pragma}").close()
 
@@ -134,6 +135,22 @@ def insert_new(session: Session, model: type[Base], **values: Any) -> bool:
         from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
     statement = insert(model).values(**values).on_conflict_do_nothing()
     return bool(session.connection().execute(statement).rowcount)
+
+
+def scrub() -> bool:
+    """Let nothing of what was deleted stay in SQLite's write-ahead log; whether it could be emptied (a reader may hold
+    it up, then the next call does it). PostgreSQL recycles its files by itself."""
+    if db.engine.dialect.name != "sqlite":
+        return True
+    connection = db.engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA busy_timeout=500")  # writers wait meanwhile
+        held_up = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        return not held_up
+    finally:
+        connection.close()
 
 
 # What a database says when it can't be used, and what a person can do about it. The first that fits counts.

@@ -2,6 +2,7 @@
 
 from sqlalchemy import select
 
+from mailer import pepper
 from mailer.config import settings
 from mailer.db import db, insert_new, now, transaction
 from mailer.errors import NotFound
@@ -22,4 +23,5 @@ def make_list() -> bool:
     with transaction() as session:
         made = insert_new(session, MailingList, slug=config.list_slug, name=config.list_name, created_at=now())
         the_list().name = config.list_name
+        pepper.make(session)
     return made

@@ -34,19 +34,21 @@ from mailer.states import (
     Frequency,
     LetterKind,
     SubscriptionState,
+    SuppressionReason,
+    WordingKind,
 )
 
 # A ledger grows past 2**31 rows on PostgreSQL; SQLite's integers are 64 bits wide anyway.
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
-def stored(enum: type[StrEnum], name: str) -> Enum:
+def stored(enum: type[StrEnum], name: str, *, checked: bool = True) -> Enum:
     """A text column that holds only the words of `enum`, checked by the database."""
     return Enum(
         enum,
         name=name,
         native_enum=False,
-        create_constraint=True,
+        create_constraint=checked,
         length=20,
         values_callable=lambda words: [word.value for word in words],
     )
@@ -73,8 +75,12 @@ class Subscriber(Base):
     uid: Mapped[str] = mapped_column(String(32), unique=True, default=fresh_uid)
     email: Mapped[str | None] = mapped_column(String(255))
     email_key: Mapped[str | None] = mapped_column(String(255), unique=True)
+    # Stands for the address of somebody who left long ago, so that an import does not revive them, and their own
+    # return finds this row: the link in their oldest letter still works.
+    email_hash: Mapped[str | None] = mapped_column(String(64), index=True, unique=True)
     language: Mapped[str] = mapped_column(String(10))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    # When the address was removed, for whatever reason.
     erased_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     subscriptions: Mapped[list["Subscription"]] = relationship(back_populates="subscriber")
@@ -132,23 +138,89 @@ class Subscription(Base):
         self.ended_reason = reason
 
 
-class ConsentEvent(Base):
-    """Append-only evidence: what was asked, when, from where, with which wording. Never changed.
+class Wording(Base):
+    """Words that people agreed to or were informed by, each version once. Never changed."""
 
-    Of an import, the wording is the basis that the operator stated.
+    __tablename__ = "wording"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[WordingKind] = mapped_column(stored(WordingKind, "kind"))
+    language: Mapped[str] = mapped_column(String(10))
+    sha256: Mapped[str] = mapped_column(String(64))
+    text: Mapped[str] = mapped_column(Text)
+    # When somebody first answered it: showing a page writes nothing.
+    first_used_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+
+    __table_args__ = (UniqueConstraint("kind", "language", "sha256"),)
+
+
+class ConsentEvent(Base):
+    """Append-only evidence: what was asked, when, from where, with which wording. Triggers in the database refuse any
+    change; rows can be deleted only of somebody who was erased (migration 0003, ADR 10).
+
+    No constraint holds `kind` to its words: an altered one would search a million rows, and drop SQLite's triggers.
     """
 
     __tablename__ = "consent_event"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id"), index=True)
-    kind: Mapped[ConsentKind] = mapped_column(stored(ConsentKind, "kind"))
+    kind: Mapped[ConsentKind] = mapped_column(stored(ConsentKind, "kind", checked=False))
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     source: Mapped[str] = mapped_column(String(500))
     language: Mapped[str] = mapped_column(String(10))
-    wording: Mapped[str] = mapped_column(Text)
+    wording_id: Mapped[int | None] = mapped_column(ForeignKey("wording.id"))
+    notice_id: Mapped[int | None] = mapped_column(ForeignKey("wording.id"))
+    # Of an import, what the operator stated; of an event from before wordings had a table, the words that were shown.
+    basis: Mapped[str | None] = mapped_column(Text)
+    frequency: Mapped[Frequency | None] = mapped_column(stored(Frequency, "frequency", checked=False))
+    topics: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     ip: Mapped[str | None] = mapped_column(String(45))
     user_agent: Mapped[str | None] = mapped_column(String(200))
+
+    wording: Mapped[Wording | None] = relationship(foreign_keys=[wording_id])
+    notice: Mapped[Wording | None] = relationship(foreign_keys=[notice_id])
+
+
+class Suppression(Base):
+    """A keyed hash of an address that no import may bring back, and nothing else of the person."""
+
+    __tablename__ = "suppression"
+
+    email_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[SuppressionReason] = mapped_column(stored(SuppressionReason, "reason"))
+    at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+
+
+class Pepper(Base):
+    """The key of all hashes of addresses, wrapped in a key of the settings (see `mailer.pepper`). One row."""
+
+    __tablename__ = "pepper"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    wrapped: Mapped[str] = mapped_column(Text)
+
+
+class AuditEntry(Base):
+    """Append-only: what an operator did, or had done. Names no address, so that an erasure need not look here."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    who: Mapped[str] = mapped_column(String(100))
+    act: Mapped[str] = mapped_column(String(50))
+    about: Mapped[str] = mapped_column(Text)
+
+
+class Chore(Base):
+    """What is done from time to time: when it was done last, and how far."""
+
+    __tablename__ = "chore"
+
+    name: Mapped[str] = mapped_column(String(50), primary_key=True)
+    done_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    cursor: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class Announcement(Base):

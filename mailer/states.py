@@ -30,6 +30,16 @@ class ConsentKind(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
 
 
+class WordingKind(StrEnum):
+    SIGN_UP = "sign-up"
+    PRIVACY_NOTICE = "privacy-notice"
+
+
+class SuppressionReason(StrEnum):
+    ASKED = "asked"  # never to be written to again, not even after a sign-up
+    LEFT = "left"  # so long ago that nothing else is known; their own sign-up brings them back
+
+
 class AnnouncementType(StrEnum):
     NEWS = "news"
     CALL = "call"

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
+from mailer import audit
 from mailer.cli.common import as_json, parse_address, say, with_app
 from mailer.config import settings
 from mailer.languages import offered
-from mailer.subscriptions import consent, importing, people, verbs
+from mailer.subscriptions import consent, erasing, importing, people, verbs
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -72,8 +73,8 @@ def show(email: str, *, wants_json: bool) -> None:
     say("\nconsent")
     for event in consents:
         say(f"  {event['at']}  {event['kind']:<13} {event['source']}  {event['ip'] or ''}".rstrip())
-        if event["wording"]:
-            say(f"    “{event['wording']}”")
+        if words := event["wording"] or event["basis"]:
+            say(f"    “{words}”")
     say("\nletters")
     for each in deliveries:
         say(f"  {each['created_at']}  {each['letter']:<19} {each['state']:<9} {each['subject']}")
@@ -102,6 +103,22 @@ def import_(file: Path, basis: str, *, dry_run: bool) -> None:
         f"{'would add' if dry_run else 'added'} {report.added}, already on the list {report.known}, "
         f"left before {report.left}, refused {len(report.refused)}"
     )
+
+
+@command.command()
+@click.argument("email")
+@click.option("--never-again", is_flag=True, help="Keep a keyed hash, so that they are never written to again.")
+@with_app
+def erase(email: str, *, never_again: bool) -> None:
+    """Forget somebody: address, evidence, what mail servers said. Only numbers stay.
+
+    Without --never-again they may sign up again, and an import may bring them back.
+
+    \b
+    Example:  mailer subscriber erase expert@example.org --never-again
+    """
+    erasing.erase_address(parse_address(email), by=audit.operator(), never_again=never_again)
+    say("erased" + ("; they are never written to again" if never_again else ""))
 
 
 @command.command()

@@ -1,24 +1,41 @@
-"""Evidence of consent: the words a person was shown and where the answer came from (GDPR 7(1))."""
+"""Evidence of consent: the words a person was shown and where the answer came from (GDPR 7(1)).
 
+Wordings are kept once per version, and never changed: neither they nor the events that refer to them.
+"""
+
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
 
+from flask import current_app, render_template
 from flask_babel import get_locale, gettext
+from markupsafe import Markup
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.config import settings
-from mailer.models import ConsentEvent, Subscription
-from mailer.states import ConsentKind
+from mailer.db import db, insert_new, now
+from mailer.errors import NotFound
+from mailer.models import ConsentEvent, Subscription, Wording
+from mailer.states import ConsentKind, WordingKind
+
+# What a person can say yes to. Whoever leaves or changes something agrees to no wording.
+AGREEING = (ConsentKind.ASKED, ConsentKind.CONFIRMED)
+END_OF_BLOCK = re.compile(r"</(?:h\d|p|li|dt|dd|td|th)>")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Where a person's answer came from: the page's address or the operator's basis, and the words shown."""
+    """Where a person's answer came from: the page's address or what the operator did, and the words shown."""
 
     source: str
     wording: str
     language: str
     ip: str | None = None
     user_agent: str | None = None
+    notice: str = ""
 
 
 def wording() -> str:
@@ -31,20 +48,68 @@ def wording() -> str:
     return text
 
 
+def notice() -> str:
+    """The words of the privacy notice, in the language in force; its markup may change without a new version."""
+    known: dict[str, str] = current_app.extensions.setdefault("mailer.notice", {})
+    language = str(get_locale())
+    if language not in known:
+        blocks = END_OF_BLOCK.split(render_template("parts/privacy.html", config=settings()))
+        known[language] = "\n\n".join(filter(None, (Markup(block).striptags() for block in blocks)))  # noqa: S704
+    return known[language]
+
+
 def shown(source: str, *, ip: str | None = None, user_agent: str | None = None) -> Evidence:
     """Evidence with the wording of the page that is being answered."""
-    return Evidence(source[:500], wording(), str(get_locale()), ip, user_agent[:200] if user_agent else None)
+    return Evidence(source[:500], wording(), str(get_locale()), ip, user_agent[:200] if user_agent else None, notice())
 
 
-def record(session: Session, subscription: Subscription, kind: ConsentKind, evidence: Evidence) -> None:
+def record(
+    session: Session, subscription: Subscription, kind: ConsentKind, evidence: Evidence, at: datetime | None = None
+) -> None:
+    """Write an event down, with what is chosen at this moment, in the caller's transaction."""
+    wordings = {WordingKind.SIGN_UP: evidence.wording, WordingKind.PRIVACY_NOTICE: evidence.notice}
+    ids = versions(session, evidence.language, wordings) if kind in AGREEING else {}
     session.add(
         ConsentEvent(
             subscription_id=subscription.id,
             kind=kind,
+            at=at or now(),
             source=evidence.source,
-            wording=evidence.wording,
             language=evidence.language,
+            wording_id=ids.get(WordingKind.SIGN_UP),
+            notice_id=ids.get(WordingKind.PRIVACY_NOTICE),
+            frequency=subscription.frequency,
+            topics=list(subscription.topics),
             ip=evidence.ip,
             user_agent=evidence.user_agent,
         )
     )
+
+
+def versions(session: Session, language: str, texts: dict[WordingKind, str]) -> dict[WordingKind, int]:
+    """The stored versions of these texts; one that is new is stored. An empty text has none."""
+    hashes = {kind: sha256(text.encode()).hexdigest() for kind, text in texts.items() if text}
+    found = look_up(session, language, hashes)
+    for kind in hashes.keys() - found.keys():
+        values = {"kind": kind, "language": language, "sha256": hashes[kind], "text": texts[kind]}
+        insert_new(session, Wording, **values, first_used_at=now())
+    return found if len(found) == len(hashes) else look_up(session, language, hashes)
+
+
+def look_up(session: Session, language: str, hashes: dict[WordingKind, str]) -> dict[WordingKind, int]:
+    query = select(Wording.kind, Wording.id).where(Wording.language == language)
+    rows = session.execute(query.where(Wording.sha256.in_(hashes.values())))
+    return {kind: row_id for kind, row_id in rows if kind in hashes}
+
+
+def every_wording() -> Sequence[Wording]:
+    """Every version that anybody ever answered, the oldest first."""
+    return db.session.scalars(select(Wording).order_by(Wording.id)).all()
+
+
+def find_wording(wording_id: int) -> Wording:
+    """Raises NotFound."""
+    found = db.session.get(Wording, wording_id)
+    if found is None:
+        raise NotFound(f"there is no wording {wording_id}: 'mailer wording list' names them")
+    return found

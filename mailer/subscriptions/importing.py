@@ -24,6 +24,7 @@ from mailer.lists import the_list
 from mailer.models import ConsentEvent, Subscriber, Subscription
 from mailer.parsing import UNPRINTABLE, is_word
 from mailer.states import ConsentKind, Frequency, SubscriptionState
+from mailer.subscriptions.suppression import remembered
 
 COLUMNS = ("email", "language", "frequency", "topics", "consent_at", "consent_source")
 BATCH = 500
@@ -153,11 +154,12 @@ def import_batch(session: Session, list_id: int, batch: Sequence[Row], report: R
     found = session.execute(query.where(Subscriber.email_key.in_(keys)))
     known = {str(key): (row_id, state) for key, row_id, state in found}
     states = {key: state for key, (_, state) in known.items() if state}
+    suppressed = remembered(session, [row.address for row in batch])
     new: dict[str, Row] = {}
     for row in batch:
         key = row.address.key
-        if key in states or key in new:
-            left = states.get(key) is SubscriptionState.ENDED
+        if key in states or key in new or key in suppressed:
+            left = states.get(key) is SubscriptionState.ENDED or key in suppressed
             report.left += left
             report.known += not left
         else:
@@ -202,7 +204,9 @@ def add_subscriptions(session: Session, list_id: int, rows: Mapping[int, Row]) -
             "at": rows[subscriber_id].consent_at,
             "source": rows[subscriber_id].source[:500],
             "language": rows[subscriber_id].language,
-            "wording": rows[subscriber_id].basis,
+            "basis": rows[subscriber_id].basis,
+            "frequency": rows[subscriber_id].frequency,
+            "topics": list(rows[subscriber_id].topics),
         }
         for subscriber_id, subscription_id in session.connection().execute(added, values)
     ]

@@ -56,7 +56,8 @@ def record(subscription: Subscription) -> dict[str, Any]:
                 "ip": event.ip,
                 "user_agent": event.user_agent,
                 "language": event.language,
-                "wording": event.wording,
+                "wording": event.wording.text if event.wording else None,
+                "basis": event.basis or None,
             }
             for event in subscription.consent
         ],

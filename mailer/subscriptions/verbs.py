@@ -15,9 +15,11 @@ from mailer.errors import NotFound
 from mailer.links import Claim, Purpose, links
 from mailer.lists import the_list
 from mailer.models import Subscriber, Subscription, fresh_uid
+from mailer.pepper import address_hash
 from mailer.states import ConsentKind, EndedReason, Frequency, LetterKind, SubscriptionState
 from mailer.subscriptions.consent import Evidence, record
 from mailer.subscriptions.letters import write
+from mailer.subscriptions.suppression import must_not_be_mailed
 
 ASK_AGAIN_AFTER = timedelta(minutes=10)
 REMIND_AFTER = timedelta(days=7)
@@ -47,29 +49,23 @@ def sign_up(person: SignUp, evidence: Evidence) -> None:
     at = now()
     mailing_list = the_list()
     with transaction() as session:
+        if must_not_be_mailed(session, person.address):
+            return
         subscription = find_or_create(session, mailing_list.id, person, at)
         kind = letter_for(session, subscription, at)
         if kind is LetterKind.CONFIRMATION:
             subscription.ask(at)
             choose(subscription, person)
-            record(session, subscription, ConsentKind.ASKED, evidence)
+            record(session, subscription, ConsentKind.ASKED, evidence, at)
         if kind:
+            recognise(subscription.subscriber, person.address)
             write(session, subscription, kind, at)
     outbox.filled.send()
 
 
 def find_or_create(session: Session, list_id: int, person: SignUp, at: datetime) -> Subscription:
     """The person's row on the list, locked. Two requests at the same instant get the same one."""
-    insert_new(
-        session,
-        Subscriber,
-        uid=fresh_uid(),
-        email=person.address.email,
-        email_key=person.address.key,
-        language=person.language,
-        created_at=at,
-    )
-    subscriber = session.scalars(select(Subscriber).filter_by(email_key=person.address.key)).one()
+    subscriber = find_or_create_subscriber(session, person, at)
     insert_new(
         session,
         Subscription,
@@ -82,6 +78,30 @@ def find_or_create(session: Session, list_id: int, person: SignUp, at: datetime)
     )
     mine = select(Subscription).filter_by(list_id=list_id, subscriber_id=subscriber.id)
     return session.scalars(mine.with_for_update()).one()
+
+
+def find_or_create_subscriber(session: Session, person: SignUp, at: datetime) -> Subscriber:
+    """Somebody who left so long ago that their address was forgotten is found by its hash."""
+    remembered = select(Subscriber).filter_by(email_hash=address_hash(person.address)).with_for_update()
+    if found := session.scalar(remembered):
+        return found
+    insert_new(
+        session,
+        Subscriber,
+        uid=fresh_uid(),
+        email=person.address.email,
+        email_key=person.address.key,
+        language=person.language,
+        created_at=at,
+    )
+    return session.scalars(select(Subscriber).filter_by(email_key=person.address.key)).one()
+
+
+def recognise(subscriber: Subscriber, address: Address) -> None:
+    """Somebody whose address was forgotten has given it again."""
+    if subscriber.email is None:
+        subscriber.email, subscriber.email_key = address.email, address.key
+        subscriber.email_hash = subscriber.erased_at = None
 
 
 def choose(subscription: Subscription, person: SignUp) -> None:

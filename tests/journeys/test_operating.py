@@ -114,7 +114,7 @@ def test_a_list_is_taken_over_with_its_evidence_and_without_a_letter(here: Insta
     assert ada["topics"] == ["policy", "generative-ai"]
     evidence = ada["consent"][0]
     assert (evidence["kind"], evidence["at"][:10]) == ("imported", "2023-09-21")
-    assert (evidence["source"], evidence["wording"]) == ("a card at the door", "the old list")
+    assert (evidence["source"], evidence["basis"]) == ("a card at the door", "the old list")
     assert "the old list" in here.run("subscriber", "show", "benoit@xn--exmple-cua.org").stdout
     here.run("run-due")
     assert here.mail_server.mails == []

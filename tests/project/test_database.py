@@ -86,9 +86,7 @@ FORBIDDEN: dict[str, Callable[[], list[Base]]] = {
     "an end without a reason": lambda: [on_the_list(person(), state=SubscriptionState.ENDED, ended_at=now())],
     "a second list of the same name": lambda: [MailingList(slug="frontier-technologies", name="again")],
     "a list that does not exist": lambda: [on_the_list(person(), list_id=99)],
-    "evidence for nobody": lambda: [
-        ConsentEvent(subscription_id=99, kind=ConsentKind.ASKED, source="", language="en", wording="")
-    ],
+    "evidence for nobody": lambda: [ConsentEvent(subscription_id=99, kind=ConsentKind.ASKED, source="", language="en")],
     "an item of no digest": lambda: [DigestItem(digest_id=99, announcement_id=99, position=1)],
     "a letter of a digest without the digest": lambda: [
         Edition(list_id=1, letter=LetterKind.DIGEST, language="en", subject="", content=b"", sha256="0")

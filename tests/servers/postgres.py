@@ -70,3 +70,12 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 def execute(url: str, statement: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement)  # type: ignore[arg-type]
+
+
+def rows(url: str) -> Iterator[str]:
+    """Every row of every table as text."""
+    with psycopg.connect(url) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        for (name,) in tables:
+            found = connection.execute(f'SELECT t::text FROM "{name}" t')  # type: ignore[arg-type]
+            yield from (f"{name}: {row}" for (row,) in found)

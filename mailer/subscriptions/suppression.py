@@ -1,0 +1,40 @@
+"""Whom no import may bring back: those who left long ago, and those who asked never to be written to again."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from mailer.addresses import Address
+from mailer.db import insert_new, now
+from mailer.models import Subscriber, Suppression
+from mailer.pepper import address_hash
+from mailer.states import SuppressionReason
+
+
+def suppress(session: Session, email_hash: str, reason: SuppressionReason) -> None:
+    """In the caller's transaction. Who asked never to be written to is not forgotten for a weaker reason."""
+    if reason is SuppressionReason.ASKED:
+        session.execute(delete(Suppression).where(Suppression.email_hash == email_hash))
+    insert_new(session, Suppression, email_hash=email_hash, reason=reason, at=now())
+
+
+def must_not_be_mailed(session: Session, address: Address) -> bool:
+    """Whether this person asked never to be written to again: not even their own sign-up is answered by a letter."""
+    query = select(Suppression).filter_by(email_hash=address_hash(address), reason=SuppressionReason.ASKED)
+    return session.scalar(query) is not None
+
+
+def lift(session: Session, address: Address) -> bool:
+    """Let somebody be written to again, at their own word; whether there was anything to lift."""
+    rows = delete(Suppression).where(Suppression.email_hash == address_hash(address))
+    return bool(session.connection().execute(rows).rowcount)
+
+
+def remembered(session: Session, addresses: Iterable[Address]) -> dict[str, SuppressionReason]:
+    """{address key: why} of those that must not be imported although no row has their address."""
+    keys = {address_hash(address): address.key for address in addresses}
+    left = select(Subscriber.email_hash).where(Subscriber.email_hash.in_(keys))
+    found = {keys[str(email_hash)]: SuppressionReason.LEFT for email_hash in session.scalars(left)}
+    rows = select(Suppression.email_hash, Suppression.reason).where(Suppression.email_hash.in_(keys))
+    return found | {keys[email_hash]: reason for email_hash, reason in session.execute(rows)}
