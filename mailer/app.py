@@ -11,6 +11,7 @@ from sqlalchemy import exc
 from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from mailer import logs
 from mailer.config import Config
 from mailer.db import db, engine_options, explain
 from mailer.errors import ConfigError, MailerError
@@ -33,6 +34,7 @@ def create_app(config: Config | None = None, *, lean: bool = False) -> Flask:
     `lean`: without pages and migrations, for commands that need neither; loading them takes longer than many a send.
     """
     config = config or Config.load()
+    logs.set_up()
     if not offered(config.languages):
         raise ConfigError(f"LANGUAGES {','.join(config.languages)}: none of them has a catalogue")
     app = Flask(__name__, template_folder=str(folder("templates")), static_folder=None)

@@ -54,11 +54,17 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 def engine_options(database_url: str) -> dict[str, Any]:
-    """PostgreSQL connections outlive a restart of the server and never wait for ever for a lock."""
+    """An error doesn't name the values of its statement, which may be addresses. PostgreSQL connections outlive a
+    restart of the server and never wait for ever for a lock."""
+    discreet = {"hide_parameters": True}
     if not database_url.startswith("postgresql"):
-        return {}
+        return discreet
     options = f"-c lock_timeout={BUSY_SECONDS}s"
-    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": BUSY_SECONDS, "options": options}}
+    return {
+        **discreet,
+        "pool_pre_ping": True,
+        "connect_args": {"connect_timeout": BUSY_SECONDS, "options": options},
+    }
 
 
 def now() -> datetime:

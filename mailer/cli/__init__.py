@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mailer import __version__
+from mailer import __version__, logs
 from mailer.errors import MailerError
 
 # name: (module, one line of help). A command's module is loaded when it is called, so that `mailer --version` is quick.
@@ -46,6 +46,7 @@ class Commands(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # a terminal that can't show a letter shows a mark instead
                 stream.reconfigure(errors="replace")
+        logs.set_up(logs.PlainFormatter())
         try:
             return super().invoke(ctx)
         except MailerError as error:

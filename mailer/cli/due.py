@@ -2,6 +2,7 @@
 
 import click
 
+from mailer import logs
 from mailer.cli.common import say, stop_on_signals, with_app
 from mailer.due import run_due
 
@@ -14,6 +15,7 @@ def command() -> None:
     \b
     Example, in a crontab:  * * * * *  cd /srv/list && mailer run-due
     """
+    logs.set_up(logs.JsonFormatter())
     with stop_on_signals() as stop:
         for line in run_due(stop) or ["nothing is due"]:
             say(line)

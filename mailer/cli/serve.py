@@ -1,7 +1,6 @@
 """`mailer serve`: the site, and the sender in the same process."""
 
 import errno
-import logging
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ import click
 from flask import Flask
 from waitress.server import create_server
 
+from mailer import logs
 from mailer.app import LARGEST_REQUEST
 from mailer.cli.common import application, say
 from mailer.config import settings
@@ -33,7 +33,7 @@ def command(host: str, port: int, *, no_sender: bool) -> None:
     \b
     Example, behind a proxy that speaks TLS:  mailer serve --port 8000
     """
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logs.set_up(logs.JsonFormatter())
     with application() as app:
         the_list()  # a database that isn't ready is said now, not to the first visitor
         end_on_sigterm()

@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum, auto
 from typing import NamedTuple
 
+from mailer.masking import mask_addresses
 from mailer.states import DeliveryState
 
 GIVE_UP_AFTER = timedelta(hours=72)
@@ -59,10 +60,11 @@ class Reply(NamedTuple):
         return found[0] if found and found[0][0] == str(self.code)[0] else ""
 
     def __str__(self) -> str:
+        """On one line, and without addresses: it is kept in the ledger and in journals, and shown in logs."""
         words = self.text
         if not words.isprintable():
             words = "".join(letter if letter.isprintable() else " " for letter in words)
-        return f"{self.code} {' '.join(words.split())}"[:500]
+        return f"{self.code} {' '.join(mask_addresses(words).split())}"[:500]
 
 
 class Outcome(NamedTuple):
