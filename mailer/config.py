@@ -89,6 +89,18 @@ class Config:
     on_unknown: str = setting(
         "hold", parsing.choice("hold", "resend"), "What to do when a reply was lost: hold (list it) or resend"
     )
+    keep_pending_days: int = setting(
+        14, parsing.whole_number(1, 36500), "Days until a sign-up that nobody confirmed is removed"
+    )
+    keep_address_days: int = setting(
+        28, parsing.whole_number(1, 36500), "Days until the address of somebody who left is replaced by a keyed hash"
+    )
+    keep_evidence_days: int = setting(
+        1095, parsing.whole_number(1, 36500), "Days until the evidence of consent of somebody who left is removed"
+    )
+    keep_replies_days: int = setting(
+        90, parsing.whole_number(1, 36500), "Days until what mail servers said of a letter is removed"
+    )
     trusted_proxies: int = setting(
         0, parsing.whole_number(0, 10), "Reverse proxies to believe for the client's address"
     )

@@ -1,4 +1,4 @@
-"""What is due now, over all rooms: letters in the outbox, scheduled digests, second tries. Retention joins here."""
+"""What is due now, over all rooms: letters in the outbox, scheduled digests, second tries, retention."""
 
 import logging
 import threading
@@ -8,6 +8,7 @@ from mailer.db import explain
 from mailer.delivery import account, engine
 from mailer.digests import sending
 from mailer.errors import Busy, MailerError
+from mailer.subscriptions import retention
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,13 @@ def send_digests(stop: threading.Event) -> list[str]:
     return [f"digest {digest_id}: worked on" for digest_id in sending.send_due(stop)]
 
 
-PIECES: tuple[Piece, ...] = (deliver_outbox, send_digests)
+def forget(stop: threading.Event) -> list[str]:
+    if not retention.is_due():
+        return []
+    return [f"forgot {count} {what}" for what, count in retention.tidy(stop).items()]
+
+
+PIECES: tuple[Piece, ...] = (deliver_outbox, send_digests, forget)
 
 
 def keep_going(piece: Piece, stop: threading.Event) -> None:

@@ -70,12 +70,23 @@ def make(session: Session) -> None:
     insert_new(session, Pepper, id=ROW, wrapped=fresh)
     row = session.scalars(select(Pepper).filter_by(id=ROW).with_for_update()).one()
     unwrap(row.wrapped)
-    row.wrapped = wrapping().rotate(row.wrapped).decode()
+    if not is_newest(row.wrapped):
+        row.wrapped = wrapping().rotate(row.wrapped).decode()
 
 
-def wrapping() -> "MultiFernet":
+def is_newest(wrapped: str) -> bool:
+    from cryptography.fernet import InvalidToken
+
+    try:
+        return bool(wrapping(newest_only=True).decrypt(wrapped))
+    except InvalidToken:
+        return False
+
+
+def wrapping(*, newest_only: bool = False) -> "MultiFernet":
     """The newest key of SECRET_KEY wraps, all of them unwrap."""
     from cryptography.fernet import Fernet, MultiFernet
 
-    keys = [hmac.digest(secret.encode(), b"mailer.pepper", sha256) for secret in settings().secret_key]
+    secrets = settings().secret_key[:1] if newest_only else settings().secret_key
+    keys = [hmac.digest(secret.encode(), b"mailer.pepper", sha256) for secret in secrets]
     return MultiFernet([Fernet(urlsafe_b64encode(key)) for key in keys])

@@ -9,7 +9,7 @@ from mailer import audit
 from mailer.cli.common import as_json, parse_address, say, with_app
 from mailer.config import settings
 from mailer.languages import offered
-from mailer.subscriptions import consent, erasing, importing, people, verbs
+from mailer.subscriptions import consent, erasing, importing, people, suppression, verbs
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -119,6 +119,20 @@ def erase(email: str, *, never_again: bool) -> None:
     """
     erasing.erase_address(parse_address(email), by=audit.operator(), never_again=never_again)
     say("erased" + ("; they are never written to again" if never_again else ""))
+
+
+@command.command()
+@click.argument("email")
+@with_app
+def allow(email: str) -> None:
+    """Let somebody be written to again who was erased with --never-again, or left long ago, at their own word.
+
+    \b
+    Example:  mailer subscriber allow expert@example.org
+    """
+    address = parse_address(email)
+    suppression.allow(address, by=audit.operator())
+    say(f"{address} may sign up again")
 
 
 @command.command()

@@ -3,6 +3,8 @@
 After the commit, `db.scrub()` takes what was erased out of SQLite's write-ahead log too; `run-due` repeats it.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
@@ -45,7 +47,7 @@ def hash_of(subscriber: Subscriber) -> str | None:
     return subscriber.email_hash
 
 
-def remove_evidence(session: Session, subscriber_ids: list[int]) -> None:
+def remove_evidence(session: Session, subscriber_ids: Sequence[int]) -> None:
     """The consent events of people who were erased: the database refuses to delete anybody else's."""
     theirs = select(Subscription.id).where(Subscription.subscriber_id.in_(subscriber_ids))
     session.execute(delete(ConsentEvent).where(ConsentEvent.subscription_id.in_(theirs)))

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from mailer import audit
 from mailer.addresses import Address
-from mailer.db import insert_new, now
+from mailer.db import insert_new, now, transaction
+from mailer.errors import NotFound
 from mailer.models import Subscriber, Suppression
 from mailer.pepper import address_hash
 from mailer.states import SuppressionReason
@@ -25,10 +27,13 @@ def must_not_be_mailed(session: Session, address: Address) -> bool:
     return session.scalar(query) is not None
 
 
-def lift(session: Session, address: Address) -> bool:
-    """Let somebody be written to again, at their own word; whether there was anything to lift."""
-    rows = delete(Suppression).where(Suppression.email_hash == address_hash(address))
-    return bool(session.connection().execute(rows).rowcount)
+def allow(address: Address, *, by: str) -> None:
+    """Let somebody be written to again, at their own word. Raises NotFound if nothing is in the way."""
+    with transaction() as session:
+        rows = delete(Suppression).where(Suppression.email_hash == address_hash(address))
+        if not session.connection().execute(rows).rowcount:
+            raise NotFound("nobody of this address asked never to be written to")
+        audit.note(session, by, "allow", "somebody who had asked never to be written to")
 
 
 def remembered(session: Session, addresses: Iterable[Address]) -> dict[str, SuppressionReason]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from ..installation import Installation, leave_link
+import time_machine
+
+from ..installation import Installation, leave_link, link_in
 from ..servers import postgres
 
 ADA = "ada.lovelace@example.org"
@@ -47,3 +49,130 @@ def test_who_is_erased_leaves_no_trace(here: Installation) -> None:
     assert here.status(1)["accepted"] == 301, "the accounts still add up"
     for answer in (here.site.get(link), here.site.post(link)):  # D-28
         assert answer.status_code == 200
+
+
+def test_an_erased_person_may_come_back_by_themselves_or_by_an_import(here: Installation) -> None:
+    """D-133: what the choice says is what happens."""
+    here.subscribed(ADA, "benoit@example.org")
+    for email in (ADA, "benoit@example.org"):
+        here.run("subscriber", "erase", email)
+    here.subscribed(ADA)
+    done = here.run("subscriber", "import", here.write("again.csv", "email\nbenoit@example.org\n"), "--basis", "x")
+    assert "added 1" in done.stdout
+    assert here.json("stats")["confirmed"] == 2
+
+
+def test_who_wants_no_mail_ever_again_gets_none(here: Installation) -> None:
+    """D-133: the form answers as to everybody, import and `subscriber add` add nobody, and only a hash is kept."""
+    here.subscribed(ADA)
+    here.run("subscriber", "erase", ADA, "--never-again")
+    here.run("subscriber", "erase", "stranger@example.org", "--never-again")
+    assert here.sign_up(ADA) == here.sign_up("chen@example.org")
+    here.run("subscriber", "add", ADA)
+    rows = f"email\n{ADA.upper()}\nstranger@example.org\n"
+    done = here.run("subscriber", "import", here.write("people.csv", rows), "--basis", "x")
+    (here.folder / "people.csv").unlink()
+    assert "added 0" in done.stdout
+    here.run("run-due")
+    assert [mail.to for mail in here.mail_server.mails] == ["chen@example.org"]
+    here.close()
+    assert traces(here, "ada.lovelace", "ADA.LOVELACE", "stranger") == []
+    here.run("subscriber", "allow", ADA)
+    here.subscribed(ADA)
+    assert here.json("subscriber", "show", ADA)["state"] == "confirmed"
+
+
+def test_nobody_is_erased_who_is_not_there(here: Installation) -> None:
+    assert "is not known here" in here.error("subscriber", "erase", ADA)
+    assert "nobody of this address" in here.error("subscriber", "allow", ADA)
+
+
+def test_the_promise_outlives_the_key(here: Installation) -> None:
+    """The hash's key is wrapped anew in the newest SECRET_KEY, so that the old one may go."""
+    here.run("subscriber", "erase", ADA, "--never-again")
+    old, new = str(here.settings["SECRET_KEY"]), "n" * 40
+    here.configure(SECRET_KEY=new)
+    assert "put it behind the new one" in here.error("subscriber", "add", ADA)
+    here.configure(SECRET_KEY=f"{new},{old}")
+    here.run("run-due")
+    here.configure(SECRET_KEY=new)
+    here.run("subscriber", "add", ADA)
+    here.run("run-due")
+    assert here.mail_server.mails == []
+
+
+def test_a_sign_up_that_nobody_confirms_is_gone_after_two_weeks(here: Installation) -> None:
+    """D-134. Somebody who had been here before is remembered as one who left."""
+    with time_machine.travel("2026-03-01T12:00:00Z") as clock:
+        here.subscribed("benoit@example.org")
+        here.run("subscriber", "unsubscribe", "benoit@example.org")
+        here.sign_up(ADA)
+        here.sign_up("benoit@example.org")
+        here.run("run-due")
+        clock.move_to("2026-03-15T11:00:00Z")
+        here.run("run-due")
+        assert here.json("stats")["pending"] == 2
+        clock.move_to("2026-03-15T12:30:00Z")
+        assert "forgot 2 sign-ups that nobody confirmed" in here.run("run-due").stdout
+        assert here.json("stats") == {"pending": 0, "confirmed": 0, "ended": 1}
+        here.close()
+        assert traces(here, *PERSONAL) == []
+        assert here.json("subscriber", "show", "benoit@example.org")["ended_reason"] == "expired"
+        answer = here.site.post(link_in(here.letters(ADA)[0], "confirm"))
+        assert answer.status_code == 410
+
+
+def test_who_left_is_remembered_only_by_a_hash(here: Installation) -> None:
+    """D-134: after four weeks no address is left, no import revives them, and coming back is their own choice: then
+    the link in their oldest letter works again."""
+    with time_machine.travel("2026-03-01T12:00:00Z") as clock:
+        link = lived_here(here, ADA)
+        here.site.post(link)
+        clock.move_to("2026-03-29T11:00:00Z")
+        here.run("run-due")
+        assert here.json("subscriber", "show", ADA)["state"] == "ended"
+        clock.move_to("2026-03-29T13:00:00Z")
+        assert "forgot 1 addresses of people who left" in here.run("run-due").stdout
+        here.close()
+        assert traces(here, "ada.lovelace") == []
+        assert here.json("subscriber", "show", ADA)["consent"], "the evidence can still be shown to who asks"
+        done = here.run("subscriber", "import", here.write("people.csv", f"email\n{ADA}\n"), "--basis", "x")
+        assert "added 0, already on the list 0, left before 1" in done.stdout
+        here.subscribed(ADA)
+        assert here.json("stats") == {"pending": 0, "confirmed": 1, "ended": 0}
+        here.site.post(link)
+        assert here.json("stats")["ended"] == 1
+
+
+def test_evidence_is_kept_for_its_term_and_no_longer(here: Installation) -> None:
+    """D-134: then nothing is known but that somebody of this address left."""
+    with time_machine.travel("2026-03-01T12:00:00Z") as clock:
+        here.site.post(lived_here(here, ADA))
+        for moment in ("2026-04-01T12:00:00Z", "2029-02-27T12:00:00Z"):
+            clock.move_to(moment)
+            here.run("run-due")
+            assert traces(here, "192.0.2.77")
+        clock.move_to("2029-03-01T12:00:00Z")
+        assert "forgot 1 people who left long ago" in here.run("run-due").stdout
+        here.close()
+        assert traces(here, *PERSONAL) == []
+        done = here.run("subscriber", "import", here.write("people.csv", f"email\n{ADA}\n"), "--basis", "x")
+        assert "left before 1" in done.stdout
+        here.subscribed(ADA)
+
+
+def test_what_servers_said_is_kept_for_ninety_days(here: Installation) -> None:
+    """D-134: what became of each letter stays in the accounts."""
+    with time_machine.travel("2026-03-01T12:00:00Z") as clock:
+        here.imported(3)
+        here.mail_server.answer("RCPT", "person1@", "550 5.1.1 no such user", times=1)
+        here.run("digest", "send", here.draft(), "--yes")
+        clock.move_to("2026-05-30T11:00:00Z")
+        here.run("run-due")
+        assert "no such user" in here.run("digest", "report", 1).stdout
+        clock.move_to("2026-05-30T13:00:00Z")
+        assert "forgot 3 replies of mail servers" in here.run("run-due").stdout
+        assert [row["reply"] for row in here.json("digest", "report", 1)] == [None, None, None]
+        assert (here.status(1)["accepted"], here.status(1)["bounced"]) == (2, 1)
+        clock.move_to("2026-05-30T15:00:00Z")
+        assert here.run("run-due").stdout == "nothing is due\n"

@@ -44,6 +44,10 @@ GOOD = [
     ("SEND_RATE", "0", 0),
     ("ON_UNKNOWN", "resend", "resend"),
     ("JOURNAL_FOLDER", "/var/lib/mailer/journal", "/var/lib/mailer/journal"),
+    ("KEEP_PENDING_DAYS", "10", 10),
+    ("KEEP_ADDRESS_DAYS", "10", 10),
+    ("KEEP_EVIDENCE_DAYS", "10", 10),
+    ("KEEP_REPLIES_DAYS", "10", 10),
     ("TRUSTED_PROXIES", "10", 10),
 ]
 BAD = [
@@ -101,6 +105,10 @@ BAD = [
     ("SEND_PER_CONNECTION", "0"),
     ("ON_UNKNOWN", "Hold"),
     ("JOURNAL_FOLDER", ""),
+    ("KEEP_PENDING_DAYS", "-1"),
+    ("KEEP_ADDRESS_DAYS", "-1"),
+    ("KEEP_EVIDENCE_DAYS", "-1"),
+    ("KEEP_REPLIES_DAYS", "-1"),
     ("TRUSTED_PROXIES", "-1"),
 ]
 
