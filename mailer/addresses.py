@@ -33,10 +33,14 @@ def load_validator() -> ModuleType:
     return email_validator
 
 
+def is_invisible(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf")
+
+
 def parse(given: str) -> Address:
     """The address in `given`. Raises BadAddress with a reason a person can act on."""
     text = unicodedata.normalize("NFC", given.strip())
-    if any(unicodedata.category(character) in ("Cc", "Cf") for character in text):
+    if not (text.isascii() and text.isprintable()) and any(map(is_invisible, text)):
         raise BadAddress("it holds an invisible character")
     if len(text) > LONGEST:
         raise BadAddress(f"it is longer than {LONGEST} characters")

@@ -2,11 +2,14 @@
 
 import getpass
 from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.db import db, transaction
+from mailer.masking import mask_addresses
 from mailer.models import AuditEntry
 
 THE_PERSON = "the person"  # who did something to their own data
@@ -22,7 +25,7 @@ def operator() -> str:
 
 def note(session: Session, who: str, act: str, about: str = "") -> None:
     """Write an act down, in the caller's transaction: it is in the book if, and only if, it happened."""
-    session.add(AuditEntry(who=who[:100], act=act, about=about))
+    session.add(AuditEntry(who=who[:100], act=act, about=mask_addresses(about)))
 
 
 def note_now(act: str, about: str = "") -> None:
@@ -31,7 +34,16 @@ def note_now(act: str, about: str = "") -> None:
         note(session, operator(), act, about)
 
 
-def entries() -> Iterator[AuditEntry]:
-    """The whole book, the oldest first, without holding all in memory."""
+def entries(since: datetime | None = None) -> Iterator[AuditEntry]:
+    """The book, the oldest first, without holding all in memory."""
     query = select(AuditEntry).order_by(AuditEntry.id).execution_options(yield_per=500)
-    yield from db.session.scalars(query)
+    yield from db.session.scalars(query.where(AuditEntry.at >= since) if since else query)
+
+
+def record(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "at": entry.at.isoformat(timespec="seconds"),
+        "who": entry.who,
+        "act": entry.act,
+        "about": entry.about,
+    }

@@ -1,4 +1,4 @@
-"""Where all logging is set up: one line for each record, on stderr, with no address and no token in it (ADR 12).
+"""Where all logging is set up: one line for each record, on stderr, with no address and no token in it.
 
 A site and a sender that nobody watches write JSON; commands speak to a person.
 """

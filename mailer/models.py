@@ -156,7 +156,7 @@ class Wording(Base):
 
 class ConsentEvent(Base):
     """Append-only evidence: what was asked, when, from where, with which wording. Triggers in the database refuse any
-    change; rows can be deleted only of somebody who was erased (migration 0003, ADR 10).
+    change; rows can be deleted only of somebody who was erased (see the migration that makes them).
 
     No constraint holds `kind` to its words: an altered one would search a million rows, and drop SQLite's triggers.
     """

@@ -145,6 +145,11 @@ class Installation:
         paths = [self.write(f"{number}.md", text) for number, text in enumerate(files or (RECAP, RECAP_FR))]
         return int(self.run("digest", "compose", *paths).stdout.splitlines()[-1])
 
+    def counts(self) -> dict[str, int]:
+        """How many subscriptions are in each state."""
+        found = self.json("stats")
+        return {state: found[state] for state in ("pending", "confirmed", "ended")}
+
     def status(self, digest: int) -> dict[str, Any]:
         """The digest's account, checked to be balanced."""
         found: dict[str, Any] = self.json("digest", "status", digest)

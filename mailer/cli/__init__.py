@@ -21,7 +21,9 @@ COMMANDS = {
     "announcement": ("announcement", "Add, list, show and remove announcements."),
     "digest": ("digest", "Compose, preview, test and send digests."),
     "subscriber": ("subscriber", "Look after the people on the list."),
-    "stats": ("stats", "Count the subscriptions in each state."),
+    "wording": ("wording", "Look up what people agreed to, in every version."),
+    "stats": ("stats", "The list in numbers."),
+    "audit": ("audit", "Read what operators did."),
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from mailer import audit
 from mailer.cli.common import ID, as_json, say, with_app
 from mailer.digests import announcements
 from mailer.models import Announcement
@@ -30,6 +31,7 @@ def add(files: tuple[Path, ...]) -> None:
     """
     for each in announcements.add(files):
         text = each.translation
+        audit.note_now("announcement add", f"announcement {each.announcement.id}, {text.language}, {each.change}")
         say(f"{each.announcement.id}  {each.change}  {text.language}  {text.title}")
 
 
@@ -79,6 +81,7 @@ def remove(announcement_id: int) -> None:
     \b
     Example:  mailer announcement remove 1
     """
+    audit.note_now("announcement remove", f"announcement {announcement_id}")
     removed = announcements.remove(announcement_id)
     say(f"removed announcement {announcement_id} ({removed.key})")
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from mailer import audit
 from mailer.cli import looking
 from mailer.cli.common import ID, Day, Moment, as_json, progress, read_text, say, stop_on_signals, with_app
 from mailer.cli.looking import digest_id_argument, json_option
@@ -71,6 +72,7 @@ def compose(
         intro=read_text(intro) if intro else None,
         frequency=Frequency(frequency) if frequency else None,
     )
+    audit.note_now("digest compose", f"digest {digest.id}")
     if wants_json:
         as_json({"digest": digest.id})
         return
@@ -119,6 +121,7 @@ def send(
         check_audience(count, expect, digest_id)
         if not yes:
             ask(question(digest, count, moment))
+    audit.note_now("digest send", f"digest {digest_id}{f' at {moment.isoformat()}' if moment else ''}")
     if moment:
         sending.schedule(digest_id, moment)
         say(f"digest {digest_id} goes out at {moment:%Y-%m-%d %H:%M %Z}, by 'mailer serve' or 'mailer run-due'")
@@ -231,6 +234,7 @@ def pause(digest_id: int) -> None:
     \b
     Example:  mailer digest pause 1
     """
+    audit.note_now("digest pause", f"digest {digest_id}")
     sending.pause(digest_id)
     say(f"digest {digest_id} is paused; go on with 'mailer digest resume {digest_id}'")
 
@@ -244,6 +248,7 @@ def resume(digest_id: int) -> None:
     \b
     Example:  mailer digest resume 1
     """
+    audit.note_now("digest resume", f"digest {digest_id}")
     sending.resume(digest_id)
     say(f"digest {digest_id} may go on: 'mailer digest send {digest_id}', or let 'mailer serve' do it")
 
@@ -257,6 +262,7 @@ def cancel(digest_id: int) -> None:
     \b
     Example:  mailer digest cancel 1
     """
+    audit.note_now("digest cancel", f"digest {digest_id}")
     sending.cancel(digest_id)
     say(looking.describe(sending.status(digest_id)))
 
@@ -274,5 +280,6 @@ def retry(digest_id: int, which: str | None) -> None:
     """
     if which is None:
         raise click.UsageError("say which: --failed or --unknown")
+    audit.note_now("digest retry", f"digest {digest_id}, {which}")
     count = sending.retry(digest_id, which)
     say(f"{count} letters are queued again" + (f": 'mailer digest send {digest_id}'" if count else ""))

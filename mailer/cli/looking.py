@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from mailer import audit
 from mailer.cli.common import ID, as_json, parse_address, say, with_app
 from mailer.digests import compose, editions, sending
 from mailer.digests.sending import Status
@@ -115,6 +116,7 @@ def test(digest_id: int, to: tuple[str, ...], language: str | None) -> None:
     Example:  mailer digest test 1 --to me@example.org --to you@example.org
     """
     recipients = [parse_address(each) for each in to]
+    audit.note_now("digest test", f"digest {digest_id} to {len(recipients)}")
     outcomes = sending.send_test(digest_id, recipients, known_language(language))
     for address, outcome in outcomes:
         say(f"{address}  {outcome.reply}")

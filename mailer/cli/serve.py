@@ -49,7 +49,7 @@ def serving(app: Flask, host: str, port: int, *, sender: bool) -> Iterator[Any]:
     server = create_server(
         app, sockets=[listen(host, port)], ident="", threads=8, max_request_body_size=2 * LARGEST_REQUEST
     )
-    # Two threads: a letter that somebody waits for must not wait for a digest to thousands.
+    # A thread each: a letter that somebody waits for must not wait for a digest to thousands.
     senders = [Sender(in_app(app, piece)) for piece in PIECES] if sender else []
     for thread in senders:
         thread.start()

@@ -10,7 +10,7 @@ from mailer.subscriptions import people
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 @with_app
 def command(*, wants_json: bool) -> None:
-    """Count the subscriptions in each state.
+    """The list in numbers: people by state, why they left, languages, what waits to be sent.
 
     \b
     Example:  mailer stats --json
@@ -19,5 +19,9 @@ def command(*, wants_json: bool) -> None:
     if wants_json:
         as_json(counts)
         return
-    for state, count in counts.items():
-        say(f"{state:<10} {count:>8}")
+    for name, value in counts.items():
+        if isinstance(value, dict):
+            told = ", ".join(f"{number} {word}" for word, number in value.items() if number)
+            say(f"{name.replace('_', ' '):<21} {told or '-'}")
+        else:
+            say(f"{name.replace('_', ' '):<21} {value}")

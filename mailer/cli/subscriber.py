@@ -1,22 +1,26 @@
 """`mailer subscriber …`."""
 
-import getpass
-from pathlib import Path
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
 import click
 
 from mailer import audit
+from mailer.cli import moving
 from mailer.cli.common import as_json, parse_address, say, with_app
 from mailer.config import settings
 from mailer.languages import offered
-from mailer.subscriptions import consent, erasing, importing, people, suppression, verbs
-
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+from mailer.subscriptions import consent, erasing, people, suppression, verbs
 
 
 @click.group("subscriber")
 def command() -> None:
     """Look after the people on the list."""
+
+
+command.add_command(moving.import_)
+command.add_command(moving.export)
 
 
 @command.command()
@@ -33,23 +37,31 @@ def add(email: str, language: str | None) -> None:
     if language and language not in languages:
         raise click.BadParameter(f"{language!r} is not one of {', '.join(languages)}")
     person = verbs.SignUp(parse_address(email), language or languages[0])
+    audit.note_now("subscriber add")
     verbs.sign_up(person, operator("subscriber add"))
     say(f"a letter to {person.address} is on its way; 'mailer serve' or 'mailer run-due' sends it")
 
 
 @command.command("list")
+@moving.state_option
+@moving.language_option
+@moving.frequency_option
+@moving.topic_option
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON array.")
 @with_app
-def list_(*, wants_json: bool) -> None:
-    """List everybody, whatever their state.
+def list_(
+    state: str | None, language: str | None, frequency: str | None, topic: str | None, *, wants_json: bool
+) -> None:
+    """List everybody, whatever their state, or only some.
 
     \b
-    Example:  mailer subscriber list --json
+    Example:  mailer subscriber list --state confirmed --language fr
     """
+    found = people.every(moving.which_people(state, language, frequency, topic))
     if wants_json:
-        as_json([people.summary(*each) for each in people.every()])
+        as_json([people.summary(*each) for each in found])
         return
-    for subscription, subscriber in people.every():
+    for subscription, subscriber in found:
         say(f"{subscriber.email or '(erased)'}  {subscription.state}  {subscriber.language}  {subscription.frequency}")
 
 
@@ -67,42 +79,50 @@ def show(email: str, *, wants_json: bool) -> None:
     if wants_json:
         as_json(found)
         return
-    consents, deliveries = found.pop("consent"), found.pop("deliveries")
-    for name, value in found.items():
-        say(f"{name:<13} {', '.join(value) if isinstance(value, list) else value or '-'}")
-    say("\nconsent")
-    for event in consents:
-        say(f"  {event['at']}  {event['kind']:<13} {event['source']}  {event['ip'] or ''}".rstrip())
-        if words := event["wording"] or event["basis"]:
-            say(f"    “{words}”")
-    say("\nletters")
-    for each in deliveries:
-        say(f"  {each['created_at']}  {each['letter']:<19} {each['state']:<9} {each['subject']}")
+    for line in printed(found):
+        say(line)
 
 
-@command.command("import")
-@click.argument("file", type=FILE)
-@click.option("--basis", required=True, help="Why these people may be written to; kept as evidence.")
-@click.option("--dry-run", is_flag=True, help="Say what would happen, change nothing.")
-@with_app
-def import_(file: Path, basis: str, *, dry_run: bool) -> None:
-    """Take over an existing list from a CSV file: confirmed at once on the stated basis.
+def printed(found: dict[str, Any]) -> Iterator[str]:
+    """One person's record, for a printer."""
+    yield found["email"] or "(the address was forgotten; only a keyed hash of it is kept)"
+    for name in ("list", "state", "ended_reason", "language", "frequency", "topics"):
+        yield from field(name, found[name])
+    for name in ("requested_at", "confirmed_at", "ended_at"):
+        yield from field(name, clock(found[name]))
+    yield "\nEvidence of consent"
+    for event in found["consent"]:
+        yield f"  {clock(event['at'])}  {event['kind']}"
+        yield from printed_event(event)
+    yield "\nLetters"
+    for each in found["deliveries"]:
+        yield f"  {clock(each['created_at'])}  {each['letter']}, {each['state']}: {each['subject']}"
+        yield from field("message_id", each["message_id"], indent=4)
+        yield from field("reply", each["reply"], indent=4)
 
-    Columns: email[,language,frequency,topics,consent_at,consent_source]. Sends nothing, never revives
-    one who left, and may be repeated.
 
-    \b
-    Example:  mailer subscriber import members.csv --basis "signed up at the 2023 conference"
-    """
-    if not basis.strip() or not basis.isprintable():
-        raise click.BadParameter("say why these people may be written to", param_hint="--basis")
-    report = importing.import_file(file, basis.strip(), dry_run=dry_run)
-    for line in report.refused:
-        click.echo(f"refused  {line}", err=True)
-    say(
-        f"{'would add' if dry_run else 'added'} {report.added}, already on the list {report.known}, "
-        f"left before {report.left}, refused {len(report.refused)}"
-    )
+def printed_event(event: dict[str, Any]) -> Iterator[str]:
+    for name in ("source", "ip", "user_agent", "language", "frequency", "topics", "basis"):
+        yield from field(name, event[name], indent=4)
+    yield from field("wording", event["wording"] and f"“{event['wording']}”", indent=4)
+    for name in ("wording_version", "notice_version"):
+        version = event[name]
+        look = version and f"{version['id']} ({version['language']}), 'mailer wording show {version['id']}' prints it"
+        yield from field(name, look, indent=4)
+    if letter := event["letter"]:
+        accepted = f", accepted {clock(letter['accepted_at'])}" if letter["accepted_at"] else f", {letter['state']}"
+        yield from field("letter", f"{letter['message_id']}{accepted}", indent=4)
+
+
+def field(name: str, value: Any, indent: int = 2) -> Iterator[str]:
+    """A line, if there is anything to say."""
+    if value:
+        words = ", ".join(value) if isinstance(value, list) else value
+        yield f"{' ' * indent}{name.removesuffix('_at').replace('_', ' '):<16}{words}"
+
+
+def clock(at: str | None) -> str | None:
+    return at and f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @command.command()
@@ -145,10 +165,11 @@ def unsubscribe(email: str) -> None:
     Example:  mailer subscriber unsubscribe expert@example.org
     """
     address = parse_address(email)
+    audit.note_now("subscriber unsubscribe", f"subscriber {people.find(address).subscriber_id}")
     verbs.unsubscribe_address(address, operator("subscriber unsubscribe"))
     say(f"{address} gets no more digests")
 
 
 def operator(what: str) -> consent.Evidence:
     """Evidence for what an operator did at the command line; no wording was shown to anybody."""
-    return consent.Evidence(f"mailer {what} by {getpass.getuser()}", "", settings().languages[0])
+    return consent.Evidence(f"mailer {what} by {audit.operator()}", "", settings().languages[0])

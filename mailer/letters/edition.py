@@ -4,13 +4,14 @@ import re
 import unicodedata
 
 from mailer.letters.message import encode_piece
-from mailer.letters.slots import MAKERS, Recipient
+from mailer.letters.slots import MAKERS, Recipient, message_id
 from mailer.links import Links
 
 BREAKING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # not Zs: dates in Russian and French hold no-break spaces
 # What nearly all values are: such a one stands for itself in a header, and in quoted-printable on a line of its own.
 PLAIN = re.compile(r"[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]{,71}").fullmatch
 PLAIN_IN_HEADER = re.compile(r"[ !#-;=?-~]*").fullmatch
+MESSAGE_ID = re.compile(rb"^Message-ID: <\0message_id\0@([^>\r\n]+)>", re.MULTILINE)
 ENCODED_WORD = re.compile(r"=\?.*\?=|\?==\?")
 
 
@@ -42,6 +43,12 @@ class Template:
             for place in in_body:
                 parts[place] = for_body
         return b"".join(parts)
+
+
+def message_id_of(content: bytes, person: Recipient, links: Links) -> str:
+    """The Message-ID of a person's copy of an edition, without making the copy; empty if the edition has none."""
+    found = MESSAGE_ID.search(content)
+    return f"<{message_id(person, links)}@{found[1].decode()}>" if found else ""
 
 
 def header_octets(name: str, value: str) -> bytes:

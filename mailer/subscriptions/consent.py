@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 from flask import current_app, render_template
 from flask_babel import get_locale, gettext
@@ -90,7 +91,7 @@ def versions(session: Session, language: str, texts: dict[WordingKind, str]) -> 
     """The stored versions of these texts; one that is new is stored. An empty text has none."""
     hashes = {kind: sha256(text.encode()).hexdigest() for kind, text in texts.items() if text}
     found = look_up(session, language, hashes)
-    for kind in hashes.keys() - found.keys():
+    for kind in [kind for kind in hashes if kind not in found]:
         values = {"kind": kind, "language": language, "sha256": hashes[kind], "text": texts[kind]}
         insert_new(session, Wording, **values, first_used_at=now())
     return found if len(found) == len(hashes) else look_up(session, language, hashes)
@@ -105,6 +106,17 @@ def look_up(session: Session, language: str, hashes: dict[WordingKind, str]) -> 
 def every_wording() -> Sequence[Wording]:
     """Every version that anybody ever answered, the oldest first."""
     return db.session.scalars(select(Wording).order_by(Wording.id)).all()
+
+
+def wording_record(version: Wording) -> dict[str, Any]:
+    return {
+        "id": version.id,
+        "kind": version.kind,
+        "language": version.language,
+        "first_used_at": version.first_used_at.isoformat(timespec="seconds"),
+        "sha256": version.sha256,
+        "text": version.text,
+    }
 
 
 def find_wording(wording_id: int) -> Wording:

@@ -1,4 +1,5 @@
-"""Forgetting people (GDPR 17): address, evidence, what mail servers said of them. ADR 11 says what stays and why.
+"""Forgetting people (GDPR 17): address, evidence, what mail servers said of them. What stays, and why, is
+in docs/adr.
 
 After the commit, `db.scrub()` takes what was erased out of SQLite's write-ahead log too; `run-due` repeats it.
 """

@@ -1,16 +1,15 @@
-"""An existing list, taken over from a CSV file on the operator's stated basis.
+"""An existing list, taken over from a file on the operator's stated basis.
 
-Sends nothing, revives nobody who left, and may be repeated.
+Sends nothing, revives nobody who left, changes nobody who is known, and may be repeated.
 """
 
-import csv
-import io
+import sqlite3
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import and_, insert, select
 from sqlalchemy.orm import Session
@@ -18,156 +17,273 @@ from sqlalchemy.orm import Session
 from mailer import addresses
 from mailer.addresses import Address
 from mailer.config import settings
-from mailer.db import now, transaction
+from mailer.db import db, now, transaction
 from mailer.errors import BadAddress, BadInput
 from mailer.lists import the_list
 from mailer.models import ConsentEvent, Subscriber, Subscription
 from mailer.parsing import UNPRINTABLE, is_word
-from mailer.states import ConsentKind, Frequency, SubscriptionState
+from mailer.states import ConsentKind, EndedReason, Frequency, SubscriptionState
 from mailer.subscriptions.suppression import remembered
+from mailer.subscriptions.tables import Table
 
-COLUMNS = ("email", "language", "frequency", "topics", "consent_at", "consent_source")
+COLUMNS = (
+    "email",
+    "state",
+    "language",
+    "frequency",
+    "topics",
+    "requested_at",
+    "confirmed_at",
+    "ended_at",
+    "ended_reason",
+    "consent_at",
+    "consent_source",
+)
+WHY = "refused_because"  # a column of the file of refused rows, which may be mended and imported
+# What other programs call them.
+ALIASES = {
+    "e-mail": "email",
+    "mail": "email",
+    "e-mail address": "email",
+    "email address": "email",
+    "email_address": "email",
+    "emailaddress": "email",
+    "courriel": "email",
+    "correo": "email",
+    "lang": "language",
+    "locale": "language",
+    "tags": "topics",
+    "source": "consent_source",
+}
 BATCH = 500
+SOURCE_LENGTH = 500
 
 
 @dataclass(frozen=True)
 class Row:
+    """A person as a file tells of them. Without a state they are confirmed, on the stated basis."""
+
     address: Address
     language: str
     frequency: Frequency
     topics: tuple[str, ...]
     consent_at: datetime
     source: str
-    basis: str
+    state: SubscriptionState = SubscriptionState.CONFIRMED
+    requested_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended_reason: EndedReason | None = None
+
+
+class Refusal(NamedTuple):
+    line: int
+    reason: str
+    cells: Sequence[str]
 
 
 @dataclass
 class Report:
-    """What became of a file's rows; `refused` says why for each line that could not be used."""
+    """What became of a file's rows."""
 
     added: int = 0
     known: int = 0
     left: int = 0
-    refused: list[str] = field(default_factory=list)
+    refused: int = 0
+
+    @property
+    def done(self) -> int:
+        return self.added + self.known + self.left + self.refused
 
 
-def import_file(path: Path, basis: str, *, dry_run: bool = False) -> Report:
-    """Confirm everybody in the file at once on the stated `basis`. Raises BadInput if the file itself can't be used."""
+def import_table(
+    table: Table,
+    names: Sequence[str],
+    basis: str,
+    *,
+    dry_run: bool = False,
+    refuse: Callable[[Refusal], None] = lambda _: None,
+    watch: Callable[[Report], None] = lambda _: None,
+) -> Report:
+    """Add everybody in the file who is new, on the stated `basis`. `names`: what each column is, see
+    `column_names`."""
     report = Report()
     list_id = the_list().id
-    rows = read_rows(read_csv(path), path, basis, report)
-    if dry_run:
-        with transaction() as session:
-            while batch := list(islice(rows, BATCH)):
-                import_batch(session, list_id, batch, report)
-            session.rollback()
-        return report
+    rows = read_rows(table, names, report, refuse)
+    seen = Seen()
     while batch := list(islice(rows, BATCH)):
-        with transaction() as session:
-            import_batch(session, list_id, batch, report)
+        if dry_run:
+            rehearse_batch(list_id, batch, seen, report)
+        else:
+            with transaction() as session:
+                add(session, list_id, sort_out(session, list_id, batch, report, Once().add), basis)
+        watch(report)
     return report
 
 
-def read_csv(path: Path) -> str:
-    """The whole file, so that a bad byte near its end is found before its beginning is imported."""
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: byte {error.start} is not UTF-8; save it as CSV in UTF-8") from None
-    except OSError as error:
-        raise BadInput(f"{path} can't be read: {error.strerror}") from None
-
-
-def read_rows(source: str, path: Path, basis: str, report: Report) -> Iterator[Row]:
-    """The file's good rows; a line in the report for each of the others."""
-    first, _, _ = source.partition("\n")
-    separator = max(",;\t", key=first.count)  # spreadsheets save what their country parts numbers with
-    reader = csv.reader(io.StringIO(source, newline=""), delimiter=separator)
-    try:
-        names = [name.strip().lower() for name in next(reader, [])]
-        check_columns(path, names)
-        for values in reader:
-            if not any(value.strip() for value in values):
-                continue
-            try:
-                yield parse_row(dict(zip(names, values, strict=False)), basis)
-            except BadInput as error:
-                report.refused.append(f"line {reader.line_num}: {error}")
-    except csv.Error as error:
-        raise BadInput(f"{path} is not a CSV file: {error}") from None
-
-
-def check_columns(path: Path, names: Sequence[str]) -> None:
+def column_names(table: Table, *, ignore_unknown: bool) -> list[str]:
+    """What each column is; an empty name for one that is left aside. Raises BadInput."""
+    given = [name.lower() for name in table.header]
+    names = [ALIASES.get(name, name) for name in given]
+    known = {*COLUMNS, WHY}
+    listed = f"columns are {', '.join(COLUMNS)}"
     if "email" not in names:
-        raise BadInput(f"{path} has no column 'email' in its first line; columns are {', '.join(COLUMNS)}")
-    if unknown := [name for name in names if name not in COLUMNS]:
-        raise BadInput(f"{path} has an unknown column {unknown[0]!r}; columns are {', '.join(COLUMNS)}")
+        raise BadInput(f"{table.path} has no column 'email' in its first line; {listed}")
+    if twice := [name for name in COLUMNS if names.count(name) > 1]:
+        raise BadInput(f"{table.path} has a column {twice[0]!r} twice")
+    unknown = [name for name in names if name not in known]
+    if unknown and not ignore_unknown:
+        raise BadInput(
+            f"{table.path} has an unknown column {unknown[0]!r}; {listed}. --ignore-unknown leaves others aside"
+        )
+    return [name if name in COLUMNS else "" for name in names]
 
 
-def parse_row(fields: Mapping[str, str], basis: str) -> Row:
-    given = {name: value.strip() for name, value in fields.items()}
-    if any(unicodedata.category(character) in UNPRINTABLE for value in given.values() for character in value):
+def read_rows(table: Table, names: Sequence[str], report: Report, refuse: Callable[[Refusal], None]) -> Iterator[Row]:
+    """The file's good rows; each of the others is refused with its reason."""
+    languages, at = settings().languages, now()
+    for line, cells in table.rows():
+        try:
+            if any(cell.strip() for cell in cells[len(names) :]):
+                raise BadInput("it has more cells than the first line has columns")
+            given = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if name}
+            yield parse_row(given, languages, at)
+        except BadInput as error:
+            report.refused += 1
+            refuse(Refusal(line, str(error), cells))
+
+
+def parse_row(given: Mapping[str, str], languages: Sequence[str], at: datetime) -> Row:
+    """Raises BadInput with what is wrong with it."""
+    if not all(map(can_be_shown, given.values())):
         raise BadInput("it holds a character that can't be shown")
-    language = given.get("language") or settings().languages[0]
-    if language not in settings().languages:
-        raise BadInput(f"language {language!r} is not one of {', '.join(settings().languages)}")
-    frequency = given.get("frequency") or Frequency.WEEKLY
-    if frequency not in list(Frequency):
-        raise BadInput(f"frequency {frequency!r} is not one of {', '.join(Frequency)}")
-    try:
-        address = addresses.parse(given.get("email", ""))
-    except BadAddress as error:
-        raise BadInput(f"{given.get('email', '')[:80]!r} is not an address: {error}") from None
-    topics = tuple(given.get("topics", "").replace(",", " ").split())
-    if bad := [topic for topic in topics if not is_word(topic)]:
-        raise BadInput(f"topic {bad[0]!r} is not a word of a-z, 0-9 and hyphens")
+    state = SubscriptionState(choose(given, "state", list(SubscriptionState), SubscriptionState.CONFIRMED))
+    consent_at = moment(given, "consent_at", at) or at
+    ended = state is SubscriptionState.ENDED
+    reason = choose(given, "ended_reason", list(EndedReason), EndedReason.UNSUBSCRIBED) if ended else None
     return Row(
-        address=address,
-        language=language,
-        frequency=Frequency(frequency),
-        topics=topics,
-        consent_at=parse_moment(given.get("consent_at", "")),
-        source=given.get("consent_source") or "subscriber import",
-        basis=basis,
+        address=parse_address(given.get("email", "")),
+        language=choose(given, "language", languages, languages[0]),
+        frequency=Frequency(choose(given, "frequency", list(Frequency), Frequency.WEEKLY)),
+        topics=parse_topics(given.get("topics", "")),
+        consent_at=consent_at,
+        source=(given.get("consent_source") or "subscriber import")[:SOURCE_LENGTH],
+        state=state,
+        requested_at=moment(given, "requested_at", at) or consent_at,
+        confirmed_at=moment(given, "confirmed_at", at) or (at if state is SubscriptionState.CONFIRMED else None),
+        ended_at=(moment(given, "ended_at", at) or at) if ended else None,
+        ended_reason=EndedReason(reason) if reason else None,
     )
 
 
-def parse_moment(text: str) -> datetime:
+def can_be_shown(text: str) -> bool:
+    if text.isascii():
+        return text.isprintable()
+    return not any(unicodedata.category(character) in UNPRINTABLE for character in text)
+
+
+def choose(given: Mapping[str, str], name: str, among: Collection[str], default: str) -> str:
+    value = given.get(name) or default
+    if value not in among:
+        raise BadInput(f"{name} {value[:80]!r} is not one of {', '.join(among)}")
+    return value
+
+
+def parse_address(given: str) -> Address:
+    try:
+        return addresses.parse(given)
+    except BadAddress as error:
+        raise BadInput(f"{given[:80]!r} is not an address: {error}") from None
+
+
+def parse_topics(given: str) -> tuple[str, ...]:
+    topics = tuple(given.replace(",", " ").split())
+    if bad := [topic for topic in topics if not is_word(topic)]:
+        raise BadInput(f"topic {bad[0]!r} is not a word of a-z, 0-9 and hyphens")
+    return topics
+
+
+def moment(given: Mapping[str, str], name: str, latest: datetime) -> datetime | None:
+    text = given.get(name)
     if not text:
-        return now()
+        return None
     try:
         at = datetime.fromisoformat(text)
         at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise BadInput(f"consent_at {text!r} is not a date like 2024-05-31") from None
-    if at > now():
-        raise BadInput(f"consent_at {text!r} is not past")
+        raise BadInput(f"{name} {text[:80]!r} is not a date like 2024-05-31") from None
+    if at > latest:
+        raise BadInput(f"{name} {text[:80]!r} is not past")
     return at
 
 
-def import_batch(session: Session, list_id: int, batch: Sequence[Row], report: Report) -> None:
-    """Add those who are new; who is pending, confirmed or left stays as they are. Whole tables at a time, since a list
-    may have a million rows."""
-    keys = [row.address.key for row in batch]
+class Once:
+    """The addresses of a batch: what is in the batches before is in the database already."""
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+
+    def add(self, key: str) -> bool:
+        """Whether it is there for the first time."""
+        first = key not in self.keys
+        self.keys.add(key)
+        return first
+
+
+class Seen:
+    """The addresses of a file that is only tried out, in a temporary file of SQLite's own: they may be a million."""
+
+    def __init__(self) -> None:
+        self.table = sqlite3.connect("", isolation_level=None)
+        self.table.execute("CREATE TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def add(self, key: str) -> bool:
+        """Whether it is there for the first time."""
+        return bool(self.table.execute("INSERT OR IGNORE INTO seen VALUES (?)", (key,)).rowcount)
+
+
+def rehearse_batch(list_id: int, batch: Sequence[Row], seen: Seen, report: Report) -> None:
+    """What would become of these rows; without a lock, so that the site goes on meanwhile."""
+    sort_out(db.session(), list_id, batch, report, seen.add)
+    db.session.rollback()
+
+
+class People(NamedTuple):
+    """Those of a batch to be added: `there` are known on another list, by the subscriber's id."""
+
+    new: list[Row]
+    there: dict[int, Row]
+
+
+def sort_out(
+    session: Session, list_id: int, batch: Sequence[Row], report: Report, is_first: Callable[[str], bool]
+) -> People:
+    """Who is pending, confirmed or left stays as they are. Whole batches at a time: a list may have a million rows."""
     here = and_(Subscription.subscriber_id == Subscriber.id, Subscription.list_id == list_id)
     query = select(Subscriber.email_key, Subscriber.id, Subscription.state).outerjoin(Subscription, here)
-    found = session.execute(query.where(Subscriber.email_key.in_(keys)))
+    found = session.execute(query.where(Subscriber.email_key.in_([row.address.key for row in batch])))
     known = {str(key): (row_id, state) for key, row_id, state in found}
-    states = {key: state for key, (_, state) in known.items() if state}
     suppressed = remembered(session, [row.address for row in batch])
-    new: dict[str, Row] = {}
+    people = People([], {})
     for row in batch:
-        key = row.address.key
-        if key in states or key in new or key in suppressed:
-            left = states.get(key) is SubscriptionState.ENDED or key in suppressed
-            report.left += left
-            report.known += not left
+        row_id, state = known.get(row.address.key, (None, None))
+        if state is SubscriptionState.ENDED or row.address.key in suppressed:
+            report.left += 1
+        elif state or not is_first(row.address.key):
+            report.known += 1
         else:
-            new[key] = row
-    report.added += len(new)
-    ids = {key: row_id for key, (row_id, _) in known.items()}
-    ids |= add_people(session, [row for key, row in new.items() if key not in ids])
-    add_subscriptions(session, list_id, {ids[key]: row for key, row in new.items()})
+            report.added += 1
+            if row_id is None:
+                people.new.append(row)
+            else:
+                people.there[row_id] = row
+    return people
+
+
+def add(session: Session, list_id: int, people: People, basis: str) -> None:
+    by_key = {row.address.key: row for row in people.new}
+    rows = people.there | {row_id: by_key[key] for key, row_id in add_people(session, people.new).items()}
+    add_subscriptions(session, list_id, rows, basis)
 
 
 def add_people(session: Session, rows: Sequence[Row]) -> dict[str, int]:
@@ -179,20 +295,21 @@ def add_people(session: Session, rows: Sequence[Row]) -> dict[str, int]:
     return {str(key): row_id for key, row_id in session.connection().execute(added, values)}
 
 
-def add_subscriptions(session: Session, list_id: int, rows: Mapping[int, Row]) -> None:
-    """Confirmed ones, with the evidence. `rows` by the subscriber's id."""
+def add_subscriptions(session: Session, list_id: int, rows: Mapping[int, Row], basis: str) -> None:
+    """With the evidence. `rows` by the subscriber's id."""
     if not rows:
         return
-    at = now()
     values = [
         {
             "list_id": list_id,
             "subscriber_id": subscriber_id,
-            "state": SubscriptionState.CONFIRMED,
+            "state": row.state,
             "frequency": row.frequency,
             "topics": list(row.topics),
-            "requested_at": row.consent_at,
-            "confirmed_at": at,
+            "requested_at": row.requested_at,
+            "confirmed_at": row.confirmed_at,
+            "ended_at": row.ended_at,
+            "ended_reason": row.ended_reason,
         }
         for subscriber_id, row in rows.items()
     ]
@@ -202,9 +319,9 @@ def add_subscriptions(session: Session, list_id: int, rows: Mapping[int, Row]) -
             "subscription_id": subscription_id,
             "kind": ConsentKind.IMPORTED,
             "at": rows[subscriber_id].consent_at,
-            "source": rows[subscriber_id].source[:500],
+            "source": rows[subscriber_id].source,
             "language": rows[subscriber_id].language,
-            "basis": rows[subscriber_id].basis,
+            "basis": basis,
             "frequency": rows[subscriber_id].frequency,
             "topics": list(rows[subscriber_id].topics),
         }

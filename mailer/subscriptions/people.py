@@ -1,17 +1,44 @@
 """What is known of people: one person's record, all of them, and counts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from mailer.addresses import Address
-from mailer.db import db
+from mailer.db import db, now
 from mailer.errors import NotFound
+from mailer.letters.edition import message_id_of
+from mailer.letters.slots import Recipient
+from mailer.links import links
 from mailer.lists import the_list
-from mailer.models import Delivery, Subscriber, Subscription
+from mailer.models import ConsentEvent, Delivery, Subscriber, Subscription, Suppression, Wording
 from mailer.pepper import address_hash
-from mailer.states import SubscriptionState
+from mailer.states import ConsentKind, DeliveryState, EndedReason, Frequency, LetterKind, SubscriptionState
+
+BATCH = 500
+Person = tuple[Subscription, Subscriber]
+LATELY = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Which:
+    """Whom a list or an export is of; everybody unless told."""
+
+    state: SubscriptionState | None = None
+    language: str | None = None
+    frequency: Frequency | None = None
+    topic: str | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        wanted = (
+            (Subscription.state, self.state),
+            (Subscriber.language, self.language),
+            (Subscription.frequency, self.frequency),
+        )
+        return [column == value for column, value in wanted if value]
 
 
 def find(address: Address) -> Subscription:
@@ -24,54 +51,42 @@ def find(address: Address) -> Subscription:
     return found
 
 
-def every() -> Iterator[tuple[Subscription, Subscriber]]:
-    """Everybody on the list whatever their state, in the order they came, without holding all in memory."""
+def batches(which: Which) -> Iterator[list[Person]]:
+    """People in the order they came, a batch at a time, without holding all in memory (by a cursor of the database)."""
     query = (
         select(Subscription, Subscriber)
         .join(Subscription.subscriber)
-        .where(Subscription.list_id == the_list().id)
+        .where(Subscription.list_id == the_list().id, *which.conditions())
         .order_by(Subscription.id)
-        .execution_options(yield_per=500)
+        .execution_options(yield_per=BATCH)
     )
-    yield from db.session.execute(query)
+    for batch in db.session.execute(query).partitions():
+        # Databases differ in how they look into JSON.
+        people = [(subscription, subscriber) for subscription, subscriber in batch]
+        yield [person for person in people if which.topic is None or which.topic in person[0].topics]
+
+
+def every(which: Which) -> Iterator[Person]:
+    for batch in batches(which):
+        yield from batch
 
 
 def record(subscription: Subscription) -> dict[str, Any]:
     """Everything we hold about one person on the list, ready for JSON."""
-    deliveries = db.session.scalars(
-        select(Delivery).filter_by(subscriber_id=subscription.subscriber_id).order_by(Delivery.id)
-    )
+    subscriber = subscription.subscriber
+    letters = db.session.scalars(select(Delivery).filter_by(subscriber_id=subscriber.id).order_by(Delivery.id)).all()
     return {
-        **summary(subscription, subscription.subscriber),
+        **summary(subscription, subscriber),
+        "list": subscription.mailing_list.name,
         "requested_at": moment(subscription.requested_at),
         "confirmed_at": moment(subscription.confirmed_at),
         "ended_at": moment(subscription.ended_at),
         "ended_reason": subscription.ended_reason,
         "consent": [
-            {
-                "kind": event.kind,
-                "at": moment(event.at),
-                "source": event.source,
-                "ip": event.ip,
-                "user_agent": event.user_agent,
-                "language": event.language,
-                "wording": event.wording.text if event.wording else None,
-                "basis": event.basis or None,
-            }
+            {**event_record(event), "letter": letter_record(confirmation_of(event, subscription.consent, letters))}
             for event in subscription.consent
         ],
-        "deliveries": [
-            {
-                "letter": delivery.edition.letter,
-                "subject": delivery.edition.subject,
-                "state": delivery.state,
-                "attempts": delivery.attempts,
-                "created_at": moment(delivery.created_at),
-                "settled_at": moment(delivery.settled_at),
-                "reply": delivery.reply,
-            }
-            for delivery in deliveries
-        ],
+        "deliveries": [delivery_record(delivery) for delivery in letters],
     }
 
 
@@ -85,16 +100,99 @@ def summary(subscription: Subscription, subscriber: Subscriber) -> dict[str, Any
     }
 
 
-def moment(at: Any) -> str | None:
+def event_record(event: ConsentEvent) -> dict[str, Any]:
+    return {
+        "kind": event.kind,
+        "at": moment(event.at),
+        "source": event.source,
+        "ip": event.ip,
+        "user_agent": event.user_agent,
+        "language": event.language,
+        "frequency": event.frequency,
+        "topics": event.topics,
+        "basis": event.basis or None,
+        "wording": event.wording and event.wording.text,
+        "wording_version": version_record(event.wording),
+        "notice_version": version_record(event.notice),
+    }
+
+
+def version_record(version: Wording | None) -> dict[str, Any] | None:
+    """Which text it was; `mailer wording show` prints it."""
+    if version is None:
+        return None
+    return {"id": version.id, "language": version.language, "sha256": version.sha256}
+
+
+def confirmation_of(
+    event: ConsentEvent, events: Sequence[ConsentEvent], letters: Sequence[Delivery]
+) -> Delivery | None:
+    """The first letter that asked to confirm what this event asked for: after it, and before they asked anew."""
+    if event.kind is not ConsentKind.ASKED:
+        return None
+    later = [each.at for each in events if each.kind is ConsentKind.ASKED and each.at > event.at]
+    for letter in letters:
+        in_time = event.at <= letter.created_at and (not later or letter.created_at < later[0])
+        if letter.edition.letter is LetterKind.CONFIRMATION and in_time:
+            return letter
+    return None
+
+
+def letter_record(letter: Delivery | None) -> dict[str, Any] | None:
+    if letter is None:
+        return None
+    accepted_at = letter.settled_at if letter.state is DeliveryState.ACCEPTED else None
+    return {"message_id": message_id(letter), "state": letter.state, "accepted_at": moment(accepted_at)}
+
+
+def delivery_record(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "letter": delivery.edition.letter,
+        "subject": delivery.edition.subject,
+        "message_id": message_id(delivery),
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "created_at": moment(delivery.created_at),
+        "settled_at": moment(delivery.settled_at),
+        "reply": delivery.reply,
+    }
+
+
+def message_id(delivery: Delivery) -> str:
+    edition, subscriber = delivery.edition, delivery.subscriber
+    person = Recipient("", subscriber.uid, edition.list_id, delivery.created_at, edition.language, edition.sha256)
+    return message_id_of(edition.content, person, links())
+
+
+def moment(at: datetime | None) -> str | None:
     return at.isoformat(timespec="seconds") if at else None
 
 
-def counts() -> dict[str, int]:
-    """How many subscriptions are in each state."""
-    query = (
-        select(Subscription.state, func.count())
-        .where(Subscription.list_id == the_list().id)
-        .group_by(Subscription.state)
-    )
-    found = {state.value: count for state, count in db.session.execute(query)}
-    return {state.value: found.get(state.value, 0) for state in SubscriptionState}
+def counts() -> dict[str, Any]:
+    """The state of the list in numbers."""
+    of_list = Subscription.list_id == the_list().id
+    confirmed = (of_list, Subscription.state == SubscriptionState.CONFIRMED)
+    states = tally(select(Subscription.state, func.count()).where(of_list).group_by(Subscription.state))
+    reasons = select(Subscription.ended_reason, func.count()).where(of_list)
+    languages = select(Subscriber.language, func.count()).join(Subscriber.subscriptions).where(*confirmed)
+    frequencies = select(Subscription.frequency, func.count()).where(*confirmed)
+    since = now() - LATELY
+    return {
+        **{state.value: states.get(state, 0) for state in SubscriptionState},
+        "ended_reasons": dict.fromkeys(EndedReason, 0) | tally(reasons.group_by(Subscription.ended_reason)),
+        "languages": tally(languages.group_by(Subscriber.language).order_by(func.count().desc())),
+        "frequencies": dict.fromkeys(Frequency, 0) | tally(frequencies.group_by(Subscription.frequency)),
+        "confirmed_in_30_days": count(select(Subscription.id).where(*confirmed, Subscription.confirmed_at >= since)),
+        "ended_in_30_days": count(select(Subscription.id).where(of_list, Subscription.ended_at >= since)),
+        "suppressed": count(select(Suppression.email_hash)),
+        "letters_waiting": count(select(Delivery.id).where(Delivery.next_at.is_not(None))),
+    }
+
+
+def tally(query: Select[*tuple[Any, int]]) -> dict[Any, int]:
+    rows = db.session.execute(query)
+    return {value: number for value, number in rows if value is not None}
+
+
+def count(query: Select[Any]) -> int:
+    return db.session.scalar(select(func.count()).select_from(query.subquery())) or 0

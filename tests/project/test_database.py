@@ -7,12 +7,15 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from flask_migrate import downgrade
+from flask_migrate import downgrade, upgrade
 from sqlalchemy.exc import IntegrityError
 
 from mailer.db import Base, db, now
+from mailer.lists import make_list
 from mailer.models import ConsentEvent, Delivery, Digest, DigestItem, Edition, MailingList, Subscriber, Subscription
 from mailer.states import ConsentKind, DeliveryState, Frequency, LetterKind, SubscriptionState
+
+from ..installation import Installation
 
 
 def shape(engine: sa.Engine) -> dict[str, Any]:
@@ -50,6 +53,24 @@ def test_migrations_can_be_taken_back() -> None:
     db.session.remove()
     downgrade(revision="base")
     assert set(sa.inspect(db.engine).get_table_names()) == {"alembic_version"}
+
+
+@pytest.mark.usefixtures("app_context")
+def test_evidence_goes_down_to_an_older_version_and_up_again(here: Installation) -> None:
+    """Words that were shown stay with their events; people and rows stay too."""
+    here.sign_up("ada@example.org")
+    here.imported(1)
+    shown = here.json("subscriber", "show", "ada@example.org")["consent"][0]["wording"]
+    db.session.remove()
+    downgrade(revision="0002")
+    with db.engine.connect() as connection:
+        words = connection.scalars(sa.text("SELECT wording FROM consent_event ORDER BY id")).all()
+    assert words == [shown, "a test"]
+    upgrade()
+    make_list()
+    assert here.json("subscriber", "show", "ada@example.org")["consent"][0]["basis"] == shown
+    with pytest.raises(IntegrityError), db.engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM consent_event"))
 
 
 def person(**values: Any) -> Subscriber:
