@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -148,15 +148,14 @@ def scrub() -> bool:
     it up, then the next call does it). PostgreSQL recycles its files by itself."""
     if db.engine.dialect.name != "sqlite":
         return True
-    connection = db.engine.raw_connection()
-    try:
-        cursor = connection.cursor()
+    with closing(db.engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
         cursor.execute("PRAGMA busy_timeout=500")  # writers wait meanwhile
-        held_up = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-        return not held_up
-    finally:
-        connection.close()
+        try:
+            return not cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error:
+            return False
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
 # What a database says when it can't be used, and what a person can do about it. The first that fits counts.

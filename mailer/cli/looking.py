@@ -79,10 +79,11 @@ def copy_for(digest: Digest, language: str | None, email: str | None) -> bytes:
     if not email:
         rendered = editions.render_edition(digest, known_language(language))
         return editions.copy_for(rendered, editions.sample(digest, rendered))
-    subscriber = people.find(parse_address(email)).subscriber
+    address = parse_address(email)
+    subscriber = people.find(address).subscriber
     own = subscriber.language if subscriber.language in editions.languages() else None
     rendered = editions.render_edition(digest, known_language(language or own))
-    sample = editions.sample(digest, rendered, str(subscriber.email))
+    sample = editions.sample(digest, rendered, subscriber.email or address.email)
     return editions.copy_for(rendered, sample._replace(uid=subscriber.uid))
 
 

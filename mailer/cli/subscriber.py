@@ -37,6 +37,7 @@ def add(email: str, language: str | None) -> None:
     if language and language not in languages:
         raise click.BadParameter(f"{language!r} is not one of {', '.join(languages)}")
     person = verbs.SignUp(parse_address(email), language or languages[0])
+    suppression.check(person.address)
     audit.note_now("subscriber add")
     verbs.sign_up(person, operator("subscriber add"))
     say(f"a letter to {person.address} is on its way; 'mailer serve' or 'mailer run-due' sends it")

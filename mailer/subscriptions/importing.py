@@ -267,7 +267,7 @@ def sort_out(
     people = People([], {})
     for row in batch:
         row_id, state = known.get(row.address.key, (None, None))
-        if state is SubscriptionState.ENDED or row.address.key in suppressed:
+        if state is SubscriptionState.ENDED or (state is None and row.address.key in suppressed):
             report.left += 1
         elif state or not is_first(row.address.key):
             report.known += 1

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from mailer import audit
 from mailer.addresses import Address
-from mailer.db import insert_new, now, transaction
-from mailer.errors import NotFound
+from mailer.db import db, insert_new, now, transaction
+from mailer.errors import NotAllowed, NotFound
 from mailer.models import Subscriber, Suppression
 from mailer.pepper import address_hash
 from mailer.states import SuppressionReason
@@ -25,6 +25,14 @@ def must_not_be_mailed(session: Session, address: Address) -> bool:
     """Whether this person asked never to be written to again: not even their own sign-up is answered by a letter."""
     query = select(Suppression).filter_by(email_hash=address_hash(address), reason=SuppressionReason.ASKED)
     return session.scalar(query) is not None
+
+
+def check(address: Address) -> None:
+    """For an operator, who is told. Raises NotAllowed if this person asked never to be written to again."""
+    if must_not_be_mailed(db.session(), address):
+        raise NotAllowed(
+            f"{address} asked never to be written to again; at their own word, 'mailer subscriber allow' lifts that"
+        )
 
 
 def allow(address: Address, *, by: str) -> None:

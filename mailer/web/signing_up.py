@@ -44,7 +44,7 @@ def page_for(state: Confirmation) -> tuple[str, int]:
         Confirmation.EXPIRED: ("pages/expired.html", 410),
     }
     template, status = pages[state]
-    return render_template(template), status
+    return render_template(template, wording=consent.wording()), status
 
 
 def evidence(page: str) -> consent.Evidence:

@@ -68,7 +68,7 @@ def test_who_wants_no_mail_ever_again_gets_none(here: Installation) -> None:
     here.run("subscriber", "erase", ADA, "--never-again")
     here.run("subscriber", "erase", "stranger@example.org", "--never-again")
     assert here.sign_up(ADA) == here.sign_up("chen@example.org")
-    here.run("subscriber", "add", ADA)
+    assert "'mailer subscriber allow' lifts that" in here.error("subscriber", "add", ADA)
     rows = f"email\n{ADA.upper()}\nstranger@example.org\n"
     done = here.run("subscriber", "import", here.write("people.csv", rows), "--basis", "x")
     (here.folder / "people.csv").unlink()
@@ -96,7 +96,8 @@ def test_the_promise_outlives_the_key(here: Installation) -> None:
     here.configure(SECRET_KEY=f"{new},{old}")
     here.run("run-due")
     here.configure(SECRET_KEY=new)
-    here.run("subscriber", "add", ADA)
+    assert "never to be written to again" in here.error("subscriber", "add", ADA)
+    here.sign_up(ADA)
     here.run("run-due")
     assert here.mail_server.mails == []
 
@@ -159,6 +160,8 @@ def test_evidence_is_kept_for_its_term_and_no_longer(here: Installation) -> None
         done = here.run("subscriber", "import", here.write("people.csv", f"email\n{ADA}\n"), "--basis", "x")
         assert "left before 1" in done.stdout
         here.subscribed(ADA)
+        done = here.run("subscriber", "import", here.folder / "people.csv", "--basis", "x")
+        assert "already on the list 1, left before 0" in done.stdout
 
 
 def test_what_servers_said_is_kept_for_ninety_days(here: Installation) -> None:
