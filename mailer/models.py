@@ -10,12 +10,14 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    Column,
     Enum,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     String,
+    Table,
     Text,
     UniqueConstraint,
     text,
@@ -68,6 +70,34 @@ class MailingList(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
 
 
+class Topic(Base):
+    """Something that announcements are about and subscribers choose. Announcements and imports call it by its key."""
+
+    __tablename__ = "topic"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey("list.id"))
+    key: Mapped[str] = mapped_column(String(100))
+    names: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)  # by language
+    position: Mapped[int]
+    retired_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # who chose it keeps it, nobody else can
+
+    __table_args__ = (UniqueConstraint("list_id", "key"),)
+
+    def called(self, *languages: str) -> str:
+        """Its name in the first of these languages that it has one in, else its key as words."""
+        words = self.key.replace("-", " ")
+        return next((self.names[code] for code in languages if code in self.names), words[0].upper() + words[1:])
+
+
+subscription_topic = Table(
+    "subscription_topic",
+    Base.metadata,
+    Column("subscription_id", ForeignKey("subscription.id", ondelete="CASCADE"), primary_key=True),
+    Column("topic_id", ForeignKey("topic.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+
 class Subscriber(Base):
     __tablename__ = "subscriber"
 
@@ -102,7 +132,6 @@ class Subscription(Base):
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id"), index=True)
     state: Mapped[SubscriptionState] = mapped_column(stored(SubscriptionState, "state"))
     frequency: Mapped[Frequency] = mapped_column(stored(Frequency, "frequency"))
-    topics: Mapped[list[str]] = mapped_column(JSON, default=list)
     requested_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -111,6 +140,9 @@ class Subscription(Base):
     mailing_list: Mapped[MailingList] = relationship()
     subscriber: Mapped[Subscriber] = relationship(back_populates="subscriptions")
     consent: Mapped[list["ConsentEvent"]] = relationship(order_by="ConsentEvent.id")
+    chosen: Mapped[list["Topic"]] = relationship(
+        secondary=lambda: subscription_topic, order_by="Topic.position, Topic.id", passive_deletes=True
+    )
 
     __table_args__ = (
         UniqueConstraint("list_id", "subscriber_id"),
@@ -118,6 +150,11 @@ class Subscription(Base):
         CheckConstraint("state <> 'confirmed' OR confirmed_at IS NOT NULL", name="confirmed_at"),
         CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL AND ended_reason IS NOT NULL)", name="ended_at"),
     )
+
+    @property
+    def topics(self) -> list[str]:
+        """The keys of the chosen topics; none stands for all of them, also those that are added later."""
+        return [topic.key for topic in self.chosen]
 
     def ask(self, at: datetime) -> None:
         """Begin again after an end. Asking twice keeps the first date: its links stay good."""

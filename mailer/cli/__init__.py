@@ -20,6 +20,7 @@ COMMANDS = {
     "run-due": ("due", "Do what is due now: letters, retries, scheduled digests. For cron."),
     "announcement": ("announcement", "Add, list, show and remove announcements."),
     "digest": ("digest", "Compose, preview, test and send digests."),
+    "topic": ("topic", "Name, order and retire the topics that people choose."),
     "subscriber": ("subscriber", "Look after the people on the list."),
     "wording": ("wording", "Look up what people agreed to, in every version."),
     "stats": ("stats", "The list in numbers."),

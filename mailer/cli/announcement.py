@@ -33,6 +33,8 @@ def add(files: tuple[Path, ...]) -> None:
         text = each.translation
         audit.note_now("announcement add", f"announcement {each.announcement.id}, {text.language}, {each.change}")
         say(f"{each.announcement.id}  {each.change}  {text.language}  {text.title}")
+        for key in each.new_topics:
+            click.echo(f"new topic {key}: 'mailer topic rename {key} --name en=…' gives it a name", err=True)
 
 
 @command.command("list")

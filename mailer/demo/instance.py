@@ -9,13 +9,20 @@ from pathlib import Path
 from flask import Flask
 from flask_migrate import upgrade
 
+from mailer import topics
 from mailer.app import create_app
 from mailer.config import Config, example, fresh_secret
 from mailer.demo.catcher import Catcher
 from mailer.demo.mailbox import mailbox
 from mailer.digests import announcements, compose
-from mailer.lists import make_list
+from mailer.lists import make_list, the_list
 
+TOPICS = {
+    "generative-ai": {"en": "Generative AI", "fr": "IA générative"},
+    "copyright": {"en": "Copyright", "fr": "Droit d’auteur"},
+    "policy": {"en": "Policy", "fr": "Politiques publiques"},
+    "ip-offices": {"en": "IP offices", "fr": "Offices de propriété intellectuelle"},
+}
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 
@@ -62,7 +69,9 @@ def write_settings(folder: Path, port: int, mail_port: int) -> None:
 
 
 def prepare() -> int:
-    """The samples as announcements, and a first draft of them, the recap first."""
+    """Named topics, the samples as announcements, and a first draft of them, the recap first."""
+    for key, names in TOPICS.items():
+        topics.add(the_list().id, key, names)
     added = announcements.add(sorted(SAMPLES.glob("*.md")))
     ids = {each.announcement.key: each.announcement.id for each in added}
     recap = ids.pop("conversation-8")

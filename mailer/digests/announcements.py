@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer import topics
 from mailer.config import settings
 from mailer.db import db, transaction
 from mailer.digests.files import AnnouncementFile, read
@@ -22,6 +23,7 @@ class Added:
     announcement: Announcement
     translation: AnnouncementTranslation
     change: str  # added, updated or unchanged
+    new_topics: Sequence[str] = ()
 
 
 def add(paths: Sequence[Path]) -> list[Added]:
@@ -47,6 +49,7 @@ def add_one(session: Session, list_id: int, file: AnnouncementFile) -> Added:
             )
         announcement = Announcement(list_id=list_id, key=file.key, type=file.type, date=file.date, topics=[])
         session.add(announcement)
+    new_topics = topics.ensure(session, list_id, file.topics)
     changed = not file.is_translation and assign(
         announcement, type=file.type, date=file.date, deadline=file.deadline, topics=list(file.topics)
     )
@@ -65,7 +68,7 @@ def add_one(session: Session, list_id: int, file: AnnouncementFile) -> Added:
         image_alt=file.image_alt,
     )
     session.flush()
-    return Added(announcement, text, "added" if new else "updated" if changed else "unchanged")
+    return Added(announcement, text, "added" if new else "updated" if changed else "unchanged", new_topics)
 
 
 def assign(row: object, **values: object) -> bool:

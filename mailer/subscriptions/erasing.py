@@ -32,7 +32,7 @@ def erase(session: Session, subscriber: Subscriber, *, by: str, never_again: boo
         if subscription.state is not SubscriptionState.ENDED:
             subscription.end(EndedReason.ERASED, now())
         subscription.ended_reason = EndedReason.ERASED
-        subscription.topics = []
+        subscription.chosen = []
     subscriber.email = subscriber.email_key = subscriber.email_hash = None
     subscriber.uid = fresh_uid()
     subscriber.erased_at = now()

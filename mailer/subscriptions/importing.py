@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import and_, insert, select
 from sqlalchemy.orm import Session
 
-from mailer import addresses
+from mailer import addresses, topics
 from mailer.addresses import Address
 from mailer.config import settings
 from mailer.db import db, now, transaction
@@ -197,10 +197,10 @@ def parse_address(given: str) -> Address:
 
 
 def parse_topics(given: str) -> tuple[str, ...]:
-    topics = tuple(given.replace(",", " ").split())
-    if bad := [topic for topic in topics if not is_word(topic)]:
+    keys = tuple(given.replace(",", " ").split())
+    if bad := [topic for topic in keys if not is_word(topic)]:
         raise BadInput(f"topic {bad[0]!r} is not a word of a-z, 0-9 and hyphens")
-    return topics
+    return keys
 
 
 def moment(given: Mapping[str, str], name: str, latest: datetime) -> datetime | None:
@@ -305,7 +305,6 @@ def add_subscriptions(session: Session, list_id: int, rows: Mapping[int, Row], b
             "subscriber_id": subscriber_id,
             "state": row.state,
             "frequency": row.frequency,
-            "topics": list(row.topics),
             "requested_at": row.requested_at,
             "confirmed_at": row.confirmed_at,
             "ended_at": row.ended_at,
@@ -314,6 +313,8 @@ def add_subscriptions(session: Session, list_id: int, rows: Mapping[int, Row], b
         for subscriber_id, row in rows.items()
     ]
     added = insert(Subscription).returning(Subscription.subscriber_id, Subscription.id)
+    ids = {row[1]: row[0] for row in session.connection().execute(added, values)}
+    topics.choose(session, list_id, {each: rows[ids[each]].topics for each in ids})
     evidence = [
         {
             "subscription_id": subscription_id,
@@ -325,6 +326,6 @@ def add_subscriptions(session: Session, list_id: int, rows: Mapping[int, Row], b
             "frequency": rows[subscriber_id].frequency,
             "topics": list(rows[subscriber_id].topics),
         }
-        for subscriber_id, subscription_id in session.connection().execute(added, values)
+        for subscription_id, subscriber_id in ids.items()
     ]
     session.connection().execute(insert(ConsentEvent), evidence)

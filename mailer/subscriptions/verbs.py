@@ -8,6 +8,7 @@ from enum import StrEnum, auto
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer import topics
 from mailer.addresses import Address
 from mailer.db import db, insert_new, now, transaction
 from mailer.delivery import account, outbox
@@ -55,7 +56,7 @@ def sign_up(person: SignUp, evidence: Evidence) -> None:
         kind = letter_for(session, subscription, at)
         if kind is LetterKind.CONFIRMATION:
             subscription.ask(at)
-            choose(subscription, person)
+            choose(session, subscription, person)
             record(session, subscription, ConsentKind.ASKED, evidence, at)
         if kind:
             recognise(subscription.subscriber, person.address)
@@ -73,7 +74,6 @@ def find_or_create(session: Session, list_id: int, person: SignUp, at: datetime)
         subscriber_id=subscriber.id,
         state=SubscriptionState.PENDING,
         frequency=person.frequency,
-        topics=list(person.topics),
         requested_at=at,
     )
     mine = select(Subscription).filter_by(list_id=list_id, subscriber_id=subscriber.id)
@@ -104,9 +104,9 @@ def recognise(subscriber: Subscriber, address: Address) -> None:
         subscriber.email_hash = subscriber.erased_at = None
 
 
-def choose(subscription: Subscription, person: SignUp) -> None:
+def choose(session: Session, subscription: Subscription, person: SignUp) -> None:
     subscription.frequency = person.frequency
-    subscription.topics = list(person.topics)
+    subscription.chosen = topics.of_keys(session, subscription.list_id, person.topics)
     subscription.subscriber.language = person.language
 
 

@@ -104,6 +104,8 @@ def test_a_choice_that_does_not_exist_is_refused(here: Installation, fields: dic
 
 
 def test_choices_are_kept(here: Installation) -> None:
+    for topic in ("policy", "generative-ai"):
+        here.run("topic", "add", topic)
     here.sign_up("ada@example.org", language="fr", frequency="monthly", topics=["policy", "generative-ai"])
     record = here.json("subscriber", "show", "ada@example.org")
     kept = {name: record[name] for name in ("language", "frequency", "topics")}
