@@ -101,6 +101,9 @@ class Config:
     keep_replies_days: int = setting(
         90, parsing.whole_number(1, 36500), "Days until what mail servers said of a letter is removed"
     )
+    goodbye_letter: bool = setting(
+        False, parsing.boolean, "Write to people who have left, to say that it was done; the page has told them"
+    )
     trusted_proxies: int = setting(
         0, parsing.whole_number(0, 10), "Reverse proxies to believe for the client's address"
     )

@@ -6,7 +6,7 @@ the newest signs, all verify. Nothing in the database alone makes a token.
 """
 
 from binascii import b2a_base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -17,7 +17,6 @@ from itsdangerous import BadSignature, Signer
 
 from mailer.errors import NotFound
 
-CONFIRM_LIFETIME = timedelta(days=7)
 # Stands where a person's token will be, in a letter that is rendered once for everybody.
 SAMPLE_UID = "preview"
 URL_SAFE = bytes.maketrans(b"+/", b"-_")  # RFC 4648 5
@@ -27,19 +26,40 @@ BLOCK = 64  # octets that SHA-256 takes at once
 class Purpose(StrEnum):
     CONFIRM = "confirm"
     UNSUBSCRIBE = "unsubscribe"
+    NOT_ME = "not-me"
+    MANAGE = "manage"
+    GOODBYE = "goodbye"
+    RESTORE = "restore"
+
+
+# Of those that don't last for ever.
+LIFETIMES = {
+    Purpose.CONFIRM: timedelta(days=7),
+    Purpose.MANAGE: timedelta(minutes=30),
+    Purpose.GOODBYE: timedelta(hours=1),
+    Purpose.RESTORE: timedelta(days=7),
+}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TICK = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a verified token says: this subscriber, this list and, for a confirmation, when it was asked for."""
+    """What a verified token says: this subscriber, this list and, if it passes, when it was asked for."""
 
     subscriber_uid: str
     list_id: int
     asked_at: datetime | None = None
+    lifetime: timedelta | None = field(default=None, compare=False)
 
     @property
     def expired(self) -> bool:
-        return self.asked_at is not None and datetime.now(UTC) >= self.asked_at + CONFIRM_LIFETIME
+        """Whether its time is over."""
+        return bool(self.asked_at and self.lifetime and datetime.now(UTC) >= self.asked_at + self.lifetime)
+
+    def is_older_than(self, at: datetime | None) -> bool:
+        """Whether it was asked for before `at`, as precisely as a token can tell."""
+        return bool(at and self.asked_at and self.asked_at < EPOCH + (at - EPOCH) // TICK * TICK)
 
 
 class Seal:
@@ -73,8 +93,13 @@ class Links:
         """Valid for ever: whoever finds an old letter can leave by it."""
         return self.sign(Purpose.UNSUBSCRIBE, f"{uid}.{list_id}")
 
-    def confirm_token(self, uid: str, list_id: int, asked_at: datetime) -> str:
-        return self.sign(Purpose.CONFIRM, f"{uid}.{list_id}.{int(asked_at.timestamp()):x}")
+    def not_me_token(self, uid: str, list_id: int) -> str:
+        """Valid for ever, too: letters that somebody never asked for can lie unread for long."""
+        return self.sign(Purpose.NOT_ME, f"{uid}.{list_id}")
+
+    def passing_token(self, purpose: Purpose, uid: str, list_id: int, asked_at: datetime) -> str:
+        """Valid for the lifetime of its purpose."""
+        return self.sign(purpose, f"{uid}.{list_id}.{(asked_at - EPOCH) // TICK:x}")
 
     def sign(self, purpose: Purpose, payload: str) -> str:
         """What `Signer.sign` makes, in a tenth of its time: every letter carries one."""
@@ -88,8 +113,8 @@ class Links:
         except (BadSignature, UnicodeError):
             raise NotFound("this link is not one of ours, or part of it is missing") from None
         uid, list_id, *asked = payload.split(".")
-        asked_at = datetime.fromtimestamp(int(asked[0], 16), UTC) if asked else None
-        return Claim(uid, int(list_id), asked_at)
+        asked_at = EPOCH + int(asked[0], 16) * TICK if asked else None
+        return Claim(uid, int(list_id), asked_at, LIFETIMES.get(purpose))
 
     def page(self, path: str = "/", **query: str) -> str:
         """An absolute address of ours; `path` may hold a slot, which stays as it is."""

@@ -34,6 +34,7 @@ from mailer.states import (
     DigestState,
     EndedReason,
     Frequency,
+    LeavingReason,
     LetterKind,
     SubscriptionState,
     SuppressionReason,
@@ -136,6 +137,12 @@ class Subscription(Base):
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_reason: Mapped[EndedReason | None] = mapped_column(stored(EndedReason, "ended_reason"))
+    left_because: Mapped[LeavingReason | None] = mapped_column(stored(LeavingReason, "left_because", checked=False))
+    # "Not me", said of a request: no letter asks this address to confirm until long after.
+    not_me_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Manage links that were asked for before this moment work no more.
+    manage_from: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     mailing_list: Mapped[MailingList] = relationship()
     subscriber: Mapped[Subscriber] = relationship(back_populates="subscriptions")
@@ -162,6 +169,7 @@ class Subscription(Base):
             self.state = SubscriptionState.PENDING
             self.requested_at = at
             self.confirmed_at = self.ended_at = self.ended_reason = None
+            self.left_because = self.not_me_at = self.paused_until = None
 
     def confirm(self, at: datetime) -> None:
         if self.state is not SubscriptionState.PENDING:
@@ -173,6 +181,32 @@ class Subscription(Base):
         self.state = SubscriptionState.ENDED
         self.ended_at = at
         self.ended_reason = reason
+
+    def resume(self) -> None:
+        """Take an end back: as if it had not been."""
+        self.state = SubscriptionState.CONFIRMED if self.confirmed_at else SubscriptionState.PENDING
+        self.ended_at = self.ended_reason = self.left_because = self.not_me_at = None
+
+    def forget(self) -> None:
+        """Nothing that the person ever chose or said stays."""
+        self.chosen = []
+        self.left_because = self.not_me_at = self.paused_until = self.manage_from = None
+
+    def is_paused(self, at: datetime) -> bool:
+        return self.paused_until is not None and at < self.paused_until
+
+
+class Move(Base):
+    """A change of address: another subscription takes the place of this one once its address is confirmed."""
+
+    __tablename__ = "move"
+
+    to_id: Mapped[int] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"), primary_key=True)
+    from_id: Mapped[int] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"), index=True)
+    asked_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    done_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (CheckConstraint("to_id <> from_id", name="to_another"),)
 
 
 class Wording(Base):

@@ -27,7 +27,19 @@ class ConsentKind(StrEnum):
     ASKED = "asked"
     CONFIRMED = "confirmed"
     IMPORTED = "imported"
+    CHANGED = "changed"
     UNSUBSCRIBED = "unsubscribed"
+    RESUMED = "resumed"  # leaving was a mistake
+    MOVED = "moved"  # another address takes this one's place
+    NOT_ME = "not-me"
+    NOT_ME_UNDONE = "not-me-undone"
+
+
+class LeavingReason(StrEnum):
+    TOO_OFTEN = "too-often"
+    NOT_RELEVANT = "not-relevant"
+    NEVER_SIGNED_UP = "never-signed-up"
+    OTHER = "other"
 
 
 class WordingKind(StrEnum):
@@ -51,6 +63,9 @@ class LetterKind(StrEnum):
     DIGEST = "digest"
     CONFIRMATION = "confirmation"
     ALREADY_SUBSCRIBED = "already-subscribed"
+    MANAGE_LINK = "manage-link"
+    ADDRESS_CHANGE = "address-change"
+    GOODBYE = "goodbye"
 
 
 class DigestState(StrEnum):

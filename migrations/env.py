@@ -1,7 +1,11 @@
 """Alembic inside the application: tables are made here and nowhere else."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from alembic import context
 from flask import current_app
+from sqlalchemy import Connection
 
 from mailer import models  # noqa: F401 - fills the metadata
 from mailer.db import Base, UTCDateTime
@@ -24,7 +28,7 @@ def run_offline() -> None:
 
 
 def run_online() -> None:
-    with database.engine.connect() as connection:
+    with database.engine.connect() as connection, tables_made_anew(connection):
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -33,6 +37,29 @@ def run_online() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+            check_references(connection)
+
+
+@contextmanager
+def tables_made_anew(connection: Connection) -> Iterator[None]:
+    """To alter a table, SQLite makes another and drops the first, which it refuses while other rows refer to it."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys=OFF").close()
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON").close()
+
+
+def check_references(connection: Connection) -> None:
+    """What was not looked at row by row is looked at in the end; a fault undoes the migration."""
+    if connection.dialect.name == "sqlite" and (
+        broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    ):
+        raise RuntimeError(f"row {broken[1]} of {broken[0]} refers to no row of {broken[2]}")
 
 
 if context.is_offline_mode():

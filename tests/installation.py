@@ -123,6 +123,12 @@ class Installation:
         answer = self.site.post(link)
         assert answer.status_code == 200, answer.text
 
+    def manage_link(self, email: str) -> str:
+        """Ask on the page for a link to one's settings, and find it in the mailbox."""
+        assert self.site.post("/manage", data={"email": email}).status_code == 200
+        self.run("run-due")
+        return link_in(self.letters(email)[-1], "manage")
+
     def letters(self, email: str) -> list[Mail]:
         return self.mail_server.to(email)
 

@@ -11,7 +11,7 @@ from mailer.cli import moving
 from mailer.cli.common import as_json, parse_address, say, with_app
 from mailer.config import settings
 from mailer.languages import offered
-from mailer.subscriptions import consent, erasing, people, suppression, verbs
+from mailer.subscriptions import consent, erasing, leaving, people, suppression, verbs
 
 
 @click.group("subscriber")
@@ -167,7 +167,7 @@ def unsubscribe(email: str) -> None:
     """
     address = parse_address(email)
     audit.note_now("subscriber unsubscribe", f"subscriber {people.find(address).subscriber_id}")
-    verbs.unsubscribe_address(address, operator("subscriber unsubscribe"))
+    leaving.unsubscribe_address(address, operator("subscriber unsubscribe"))
     say(f"{address} gets no more digests")
 
 

@@ -34,6 +34,7 @@ def confirmed(list_id: int, frequency: Frequency | None) -> Select[int]:
         select(Subscriber.id)
         .join(Subscription, Subscription.subscriber_id == Subscriber.id)
         .where(Subscription.list_id == list_id, Subscription.state == SubscriptionState.CONFIRMED)
+        .where(or_(Subscription.paused_until.is_(None), Subscription.paused_until <= now()))
     )
     return query.where(Subscription.frequency == frequency) if frequency else query
 

@@ -114,6 +114,7 @@ def words(digest: Digest, code: str, *, test: bool = False) -> Words:
         date=digest.approved_at or now(),
         unsubscribe_url=links().page(f"/unsubscribe/{slot('unsubscribe')}", lang=code),
         archive_url=links().page(f"/archive/{digest.slug}", lang=code),
+        manage_url=links().page("/manage", lang=code),
         home_url=links().page("/", lang=code),
     )
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from mailer.languages import moment_in
-from mailer.links import CONFIRM_LIFETIME, Links
+from mailer.links import LIFETIMES, Links, Purpose
 
 OPEN, CLOSE = "\ue000", "\ue001"
 MARK = re.compile(f"{OPEN}([a-z_]+){CLOSE}")
@@ -32,6 +32,9 @@ class Recipient(NamedTuple):
     created_at: datetime
     language: str
     edition_sha256: str
+
+
+Maker = Callable[[Recipient, Links], str]
 
 
 def slot(name: str) -> Markup:
@@ -52,12 +55,22 @@ isoformat = lru_cache(maxsize=16)(datetime.isoformat)
 header_date = lru_cache(maxsize=16)(format_datetime)
 
 
-MAKERS: dict[str, Callable[[Recipient, Links], str]] = {
+def passing(purpose: Purpose) -> Maker:
+    """The token of a link that works for a while from the moment the letter was written."""
+    return lambda person, links: links.passing_token(purpose, person.uid, person.list_id, person.created_at)
+
+
+def expiry(purpose: Purpose) -> Maker:
+    return lambda person, _: moment_in(person.created_at + LIFETIMES[purpose], person.language)
+
+
+MAKERS: dict[str, Maker] = {
     "to": lambda person, _: person.email,
     "date": lambda person, _: header_date(person.created_at),
     "message_id": message_id,
     "unsubscribe": lambda person, links: links.unsubscribe_token(person.uid, person.list_id),
-    "confirm": lambda person, links: links.confirm_token(person.uid, person.list_id, person.created_at),
+    "not_me": lambda person, links: links.not_me_token(person.uid, person.list_id),
     "asked_at": lambda person, _: moment_in(person.created_at, person.language),
-    "expires_at": lambda person, _: moment_in(person.created_at + CONFIRM_LIFETIME, person.language),
+    **{purpose.value: passing(purpose) for purpose in LIFETIMES},
+    **{f"{purpose.value}_expires_at": expiry(purpose) for purpose in LIFETIMES},
 }

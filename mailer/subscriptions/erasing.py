@@ -6,14 +6,14 @@ After the commit, `db.scrub()` takes what was erased out of SQLite's write-ahead
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer import audit
 from mailer.addresses import Address
 from mailer.db import now, scrub, transaction
 from mailer.errors import NotFound
-from mailer.models import ConsentEvent, Delivery, Subscriber, Subscription, fresh_uid
+from mailer.models import ConsentEvent, Delivery, Move, Subscriber, Subscription, fresh_uid
 from mailer.pepper import address_hash
 from mailer.states import EndedReason, SubscriptionState, SuppressionReason
 from mailer.subscriptions.suppression import suppress
@@ -32,14 +32,20 @@ def erase(session: Session, subscriber: Subscriber, *, by: str, never_again: boo
         if subscription.state is not SubscriptionState.ENDED:
             subscription.end(EndedReason.ERASED, now())
         subscription.ended_reason = EndedReason.ERASED
-        subscription.chosen = []
+        subscription.forget()
     subscriber.email = subscriber.email_key = subscriber.email_hash = None
     subscriber.uid = fresh_uid()
     subscriber.erased_at = now()
     session.flush()
+    forget_moves(session, [subscription.id for subscription in subscriber.subscriptions])
     remove_evidence(session, [subscriber.id])
     session.execute(update(Delivery).where(Delivery.subscriber_id == subscriber.id).values(reply=None))
     audit.note(session, by, "erase", f"subscriber {subscriber.id}{', never again' if never_again else ''}")
+
+
+def forget_moves(session: Session, subscription_ids: list[int]) -> None:
+    """Which address took the place of which."""
+    session.execute(delete(Move).where(or_(Move.to_id.in_(subscription_ids), Move.from_id.in_(subscription_ids))))
 
 
 def hash_of(subscriber: Subscriber) -> str | None:

@@ -1,8 +1,8 @@
 """The list as a table, such that importing it loses nothing: who is pending or has left stays so."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import IO
+from typing import IO, Any
 
 from sqlalchemy import select
 
@@ -75,6 +75,26 @@ def cells(row: Row) -> list[str]:
         written(row.consent_at),
         row.source,
     ]
+
+
+def write_record(file: IO[str], record: Mapping[str, Any]) -> None:
+    """All that is held about one person as a table: each line a value, with the part of the record that it stands in,
+    its number there, and its name."""
+    table = TableWriter(file)
+    table.write(("part", "number", "name", "value"))
+    for name, value in record.items():
+        entries = [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+        for number, entry in enumerate(entries, 1):
+            for key, each in entry.items():
+                table.write((name, str(number), key, plain(each)))
+        if not entries:
+            table.write(("subscription", "", name, plain(value)))
+
+
+def plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}: {plain(each)}" for name, each in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
 
 def written(at: datetime | None) -> str:

@@ -18,6 +18,9 @@ from mailer.links import links
 from mailer.models import Edition, Subscription
 from mailer.states import LetterKind
 
+# Pages that a letter can lead to, by the slot of the token that opens each.
+PAGES = {"confirm": "/confirm/", "not_me": "/not-me/", "manage": "/manage/", "restore": "/restore/"}
+
 
 def write(session: Session, subscription: Subscription, kind: LetterKind, at: datetime) -> None:
     """Put a letter of this kind for this subscription into the outbox, in the caller's transaction."""
@@ -44,8 +47,8 @@ def made(kind: LetterKind, language: str) -> tuple[str, bytes, str]:
         words = render(
             kind.value,
             language,
-            confirm_url=links().page(f"/confirm/{slot('confirm')}", lang=language),
             home_url=links().page("/", lang=language),
+            **{f"{name}_url": links().page(f"{path}{slot(name)}", lang=language) for name, path in PAGES.items()},
         )
         content = build(words, account_headers(words, language, settings()))
         known[kind, language] = words.subject, content, hashlib.sha256(content).hexdigest()

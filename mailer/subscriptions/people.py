@@ -17,7 +17,16 @@ from mailer.links import links
 from mailer.lists import the_list
 from mailer.models import ConsentEvent, Delivery, Subscriber, Subscription, Suppression, Topic, Wording
 from mailer.pepper import address_hash
-from mailer.states import ConsentKind, DeliveryState, EndedReason, Frequency, LetterKind, SubscriptionState
+from mailer.states import (
+    ConsentKind,
+    DeliveryState,
+    EndedReason,
+    Frequency,
+    LeavingReason,
+    LetterKind,
+    SubscriptionState,
+)
+from mailer.subscriptions import moving
 
 BATCH = 500
 Person = tuple[Subscription, Subscriber]
@@ -83,6 +92,10 @@ def record(subscription: Subscription) -> dict[str, Any]:
         "confirmed_at": moment(subscription.confirmed_at),
         "ended_at": moment(subscription.ended_at),
         "ended_reason": subscription.ended_reason,
+        "left_because": subscription.left_because,
+        "not_me_at": moment(subscription.not_me_at),
+        "paused_until": moment(subscription.paused_until),
+        "took_the_place_of": [each.subscriber.email for each in moving.former(db.session(), subscription)],
         "consent": [
             {**event_record(event), "letter": letter_record(confirmation_of(event, subscription.consent, letters))}
             for event in subscription.consent
@@ -175,12 +188,14 @@ def counts() -> dict[str, Any]:
     confirmed = (of_list, Subscription.state == SubscriptionState.CONFIRMED)
     states = tally(select(Subscription.state, func.count()).where(of_list).group_by(Subscription.state))
     reasons = select(Subscription.ended_reason, func.count()).where(of_list)
+    said = select(Subscription.left_because, func.count()).where(of_list)
     languages = select(Subscriber.language, func.count()).join(Subscriber.subscriptions).where(*confirmed)
     frequencies = select(Subscription.frequency, func.count()).where(*confirmed)
     since = now() - LATELY
     return {
         **{state.value: states.get(state, 0) for state in SubscriptionState},
         "ended_reasons": dict.fromkeys(EndedReason, 0) | tally(reasons.group_by(Subscription.ended_reason)),
+        "left_because": dict.fromkeys(LeavingReason, 0) | tally(said.group_by(Subscription.left_because)),
         "languages": tally(languages.group_by(Subscriber.language).order_by(func.count().desc())),
         "frequencies": dict.fromkeys(Frequency, 0) | tally(frequencies.group_by(Subscription.frequency)),
         "confirmed_in_30_days": count(select(Subscription.id).where(*confirmed, Subscription.confirmed_at >= since)),

@@ -1,4 +1,4 @@
-"""What people do: ask, confirm, leave. Each verb is one transaction and may be repeated."""
+"""What people do first: ask, and confirm. Each verb is one transaction and may be repeated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,21 +10,22 @@ from sqlalchemy.orm import Session
 
 from mailer import topics
 from mailer.addresses import Address
-from mailer.db import db, insert_new, now, transaction
+from mailer.db import insert_new, now, step, transaction
 from mailer.delivery import account, outbox
-from mailer.errors import NotFound
-from mailer.links import Claim, Purpose, links
+from mailer.links import LIFETIMES, Claim, Purpose
 from mailer.lists import the_list
 from mailer.models import Subscriber, Subscription, fresh_uid
 from mailer.pepper import address_hash
 from mailer.states import ConsentKind, EndedReason, Frequency, LetterKind, SubscriptionState
+from mailer.subscriptions import moving
 from mailer.subscriptions.consent import Evidence, record
 from mailer.subscriptions.letters import write
+from mailer.subscriptions.lookup import by_link
 from mailer.subscriptions.suppression import must_not_be_mailed
 
 ASK_AGAIN_AFTER = timedelta(minutes=10)
 REMIND_AFTER = timedelta(days=7)
-SILENT_AFTER_COMPLAINT = timedelta(days=365)
+SILENCE = timedelta(days=365)
 
 
 @dataclass(frozen=True)
@@ -43,25 +44,56 @@ class Confirmation(StrEnum):
     OPEN = auto()
     DONE = auto()
     EXPIRED = auto()
+    GONE = auto()  # and nobody is left to write a fresh letter to
 
 
 def sign_up(person: SignUp, evidence: Evidence) -> None:
     """Ask for a subscription. Says nothing of what was found: the caller's answer is the same for every state."""
-    at = now()
-    mailing_list = the_list()
     with transaction() as session:
-        if must_not_be_mailed(session, person.address):
-            return
-        subscription = find_or_create(session, mailing_list.id, person, at)
-        kind = letter_for(session, subscription, at)
-        if kind is LetterKind.CONFIRMATION:
-            subscription.ask(at)
+        if waiting := ask(session, person, evidence, now()):
+            moving.forget(session, waiting)
+    outbox.filled.send()
+
+
+def ask(session: Session, person: SignUp, evidence: Evidence, at: datetime) -> Subscription | None:
+    """The subscription that a letter now asks to confirm, in the caller's transaction; None if none is due.
+
+    The same is done for every state of an address, then kept or not: else the time of an answer would tell the state.
+    """
+    welcome = not must_not_be_mailed(session, person.address)
+    with step(session, keep=welcome):
+        subscription = find_or_create(session, the_list().id, person, at)
+        kind = letter_for(session, subscription, at) if welcome else None
+        asks = kind is LetterKind.CONFIRMATION
+        with step(session, keep=asks):
+            begin(session, subscription, at)
             choose(session, subscription, person)
             record(session, subscription, ConsentKind.ASKED, evidence, at)
-        if kind:
+        with step(session, keep=kind is not None):
             recognise(subscription.subscriber, person.address)
+            write(session, subscription, kind or LetterKind.CONFIRMATION, at)
+    return subscription if asks else None
+
+
+def ask_again(token: str, evidence: Evidence) -> None:
+    """Write a fresh letter to whom an old one was sent, by the same rules. Raises NotFound for a forged link."""
+    at = now()
+    with transaction() as session:
+        _, subscription = by_link(Purpose.CONFIRM, token, lock=True)
+        if subscription and subscription.subscriber.email and (kind := letter_for(session, subscription, at)):
+            if kind is LetterKind.CONFIRMATION:
+                begin(session, subscription, at)
+                record(session, subscription, ConsentKind.ASKED, evidence, at)
             write(session, subscription, kind, at)
     outbox.filled.send()
+
+
+def begin(session: Session, subscription: Subscription, at: datetime) -> None:
+    """A request whose links have all expired gives way to a new one, which is then kept for as long as any other."""
+    last = account.last_letter(session, subscription.subscriber_id, LetterKind.CONFIRMATION)
+    if subscription.state is SubscriptionState.PENDING and last and at >= last + LIFETIMES[Purpose.CONFIRM]:
+        subscription.requested_at = at
+    subscription.ask(at)
 
 
 def find_or_create(session: Session, list_id: int, person: SignUp, at: datetime) -> Subscription:
@@ -111,9 +143,8 @@ def choose(session: Session, subscription: Subscription, person: SignUp) -> None
 
 
 def letter_for(session: Session, subscription: Subscription, at: datetime) -> LetterKind | None:
-    """Which letter a sign-up earns; None while one of the same kind is fresh, or after a complaint."""
-    complained = subscription.ended_reason is EndedReason.COMPLAINED
-    if subscription.ended_at and complained and at < subscription.ended_at + SILENT_AFTER_COMPLAINT:
+    """Which letter a sign-up earns; None while one of the same kind is fresh, or where none is wanted."""
+    if is_silent(subscription, at):
         return None
     kind, pause = LetterKind.CONFIRMATION, ASK_AGAIN_AFTER
     if subscription.state is SubscriptionState.CONFIRMED:
@@ -124,27 +155,22 @@ def letter_for(session: Session, subscription: Subscription, at: datetime) -> Le
     return None if last and at < last + pause else kind
 
 
-def look_up(purpose: Purpose, token: str, *, lock: bool = False) -> tuple[Claim, Subscription | None]:
-    """A link's claim and its subscription; None if there is none any more. Raises NotFound for a forged link."""
-    claim = links().read(purpose, token)
-    query = (
-        select(Subscription)
-        .join(Subscription.subscriber)
-        .where(Subscriber.uid == claim.subscriber_uid, Subscription.list_id == claim.list_id)
-    )
-    return claim, db.session.scalar(query.with_for_update() if lock else query)
+def is_silent(subscription: Subscription, at: datetime) -> bool:
+    """Whether the person complained, or said "not me", so lately that nothing may be written to them."""
+    complained = subscription.ended_at if subscription.ended_reason is EndedReason.COMPLAINED else None
+    return any(said and at < said + SILENCE for said in (complained, subscription.not_me_at))
 
 
 def read_confirmation(token: str) -> Confirmation:
     """What the link would do, without doing it."""
-    return judge_confirmation(*look_up(Purpose.CONFIRM, token))
+    return judge_confirmation(*by_link(Purpose.CONFIRM, token))
 
 
 def judge_confirmation(claim: Claim, subscription: Subscription | None) -> Confirmation:
     """Every unexpired link of the same request works; a link from before the person left doesn't bring them back."""
-    if subscription is None or claim.asked_at is None:
-        return Confirmation.EXPIRED
-    if int(claim.asked_at.timestamp()) < int(subscription.requested_at.timestamp()):
+    if subscription is None:
+        return Confirmation.GONE
+    if claim.is_older_than(subscription.requested_at):
         return Confirmation.EXPIRED
     if subscription.state is SubscriptionState.CONFIRMED:
         return Confirmation.DONE
@@ -156,45 +182,11 @@ def judge_confirmation(claim: Claim, subscription: Subscription | None) -> Confi
 def confirm(token: str, evidence: Evidence) -> Confirmation:
     """Confirm the subscription that the link belongs to; DONE also if it was confirmed before."""
     with transaction() as session:
-        claim, subscription = look_up(Purpose.CONFIRM, token, lock=True)
+        claim, subscription = by_link(Purpose.CONFIRM, token, lock=True)
         found = judge_confirmation(claim, subscription)
         if found is Confirmation.OPEN and subscription:
             subscription.confirm(now())
             record(session, subscription, ConsentKind.CONFIRMED, evidence)
-            return Confirmation.DONE
-        return found
-
-
-def is_subscribed(token: str) -> bool:
-    """Whether leaving by this link would change anything."""
-    _, subscription = look_up(Purpose.UNSUBSCRIBE, token)
-    return subscription is not None and subscription.state is not SubscriptionState.ENDED
-
-
-def unsubscribe(token: str, evidence: Evidence) -> None:
-    """Leave by a letter's link: for ever valid, repeatable, nothing asked. Raises NotFound for a forged link."""
-    with transaction() as session:
-        _, subscription = look_up(Purpose.UNSUBSCRIBE, token, lock=True)
-        if subscription:
-            end(session, subscription, evidence)
-
-
-def unsubscribe_address(address: Address, evidence: Evidence) -> None:
-    """Leave on the operator's word. Raises NotFound if the address isn't on the list."""
-    mailing_list = the_list()
-    with transaction() as session:
-        query = (
-            select(Subscription)
-            .join(Subscription.subscriber)
-            .where(Subscriber.email_key == address.key, Subscription.list_id == mailing_list.id)
-        )
-        subscription = session.scalar(query.with_for_update())
-        if subscription is None:
-            raise NotFound(f"{address} is not on the list")
-        end(session, subscription, evidence)
-
-
-def end(session: Session, subscription: Subscription, evidence: Evidence) -> None:
-    if subscription.state is not SubscriptionState.ENDED:
-        subscription.end(EndedReason.UNSUBSCRIBED, now())
-        record(session, subscription, ConsentKind.UNSUBSCRIBED, evidence)
+            moving.arrive(session, subscription, evidence)
+    outbox.filled.send()
+    return Confirmation.DONE if found is Confirmation.OPEN else found

@@ -1,8 +1,10 @@
-"""The sign-up form. Only the address is needed; what is sent beside it must still make sense."""
+"""The forms. To sign up, only the address is needed; what is sent beside it must still make sense."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask_babel import get_locale, gettext, lazy_gettext
 from werkzeug.datastructures import MultiDict
@@ -12,17 +14,26 @@ from wtforms.i18n import get_translations
 from mailer import addresses, topics
 from mailer.addresses import Address
 from mailer.config import settings
+from mailer.db import now
 from mailer.errors import BadAddress
 from mailer.languages import SOURCE, offered
 from mailer.lists import the_list
+from mailer.models import Subscription, Topic
 from mailer.parsing import is_word
-from mailer.states import Frequency
+from mailer.states import Frequency, LeavingReason
+from mailer.subscriptions import managing
 from mailer.subscriptions.verbs import SignUp
 
 FREQUENCIES = {
     Frequency.IMMEDIATE: lazy_gettext("As soon as there is news"),
     Frequency.WEEKLY: lazy_gettext("Every week"),
     Frequency.MONTHLY: lazy_gettext("Every month"),
+}
+REASONS = {
+    LeavingReason.TOO_OFTEN: lazy_gettext("The mails came too often"),
+    LeavingReason.NOT_RELEVANT: lazy_gettext("They were not relevant to me"),
+    LeavingReason.NEVER_SIGNED_UP: lazy_gettext("I never signed up"),
+    LeavingReason.OTHER: lazy_gettext("Another reason"),
 }
 MOST_TOPICS = 50
 
@@ -35,25 +46,12 @@ class PageForm(Form):
             return get_translations([str(get_locale()), SOURCE])
 
 
-def topic_names() -> dict[str, str]:
-    """{key: name in the language in force} of the topics that can be chosen."""
-    return {topic.key: topics.name(topic, str(get_locale())) for topic in topics.offered(the_list().id)}
+class AddressForm(PageForm):
+    """Only an address."""
 
-
-class SignUpForm(PageForm):
     email = EmailField(lazy_gettext("Your e-mail address"))
-    language = StringField(lazy_gettext("Language of the mails"))
-    frequency = StringField(lazy_gettext("How often"))
-    topics = SelectMultipleField(lazy_gettext("Topics"), choices=[], validate_choice=False)
-
-    frequencies = FREQUENCIES
 
     address: Address
-
-    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
-        super().__init__(
-            MultiDict(given) if given else None, language=str(get_locale()), frequency=Frequency.WEEKLY.value
-        )
 
     def validate_email(self, field: Field) -> None:
         if not (field.data or "").strip():
@@ -64,6 +62,16 @@ class SignUpForm(PageForm):
             raise ValidationError(
                 gettext("This is not an address that mail can be sent to. It should look like name@example.org.")
             ) from None
+
+
+class ChoicesForm(PageForm):
+    """What a subscriber can choose."""
+
+    language = StringField(lazy_gettext("Language of the mails"))
+    frequency = StringField(lazy_gettext("How often"))
+    topics = SelectMultipleField(lazy_gettext("Topics"), choices=[], validate_choice=False)
+
+    frequencies = FREQUENCIES
 
     def validate_language(self, field: Field) -> None:
         field.data = field.data or str(get_locale())
@@ -77,19 +85,91 @@ class SignUpForm(PageForm):
 
     def validate_topics(self, field: Field) -> None:
         """A word that is no topic, or no longer one, is left out: a page may have been open while they changed."""
-        names = field.data or []
+        names = [name for name in field.data or [] if name]
         if len(names) > MOST_TOPICS or not all(is_word(name) for name in names):
             raise ValidationError(gettext("Choose topics from the list."))
+        field.data = [name for name in names if name in self.topic_names]
 
     @cached_property
     def topic_names(self) -> dict[str, str]:
-        return topic_names()
+        """{key: name in the language in force} of the topics that can be chosen."""
+        return named(topics.offered(the_list().id))
+
+
+def named(found: Iterable[Topic]) -> dict[str, str]:
+    return {topic.key: topics.name(topic, str(get_locale())) for topic in found}
+
+
+class SignUpForm(AddressForm, ChoicesForm):
+    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
+        super().__init__(
+            MultiDict(given) if given else None, language=str(get_locale()), frequency=Frequency.WEEKLY.value
+        )
 
     def sign_up(self) -> SignUp:
         """What a valid form asks for."""
         language, frequency = str(self.language.data), Frequency(str(self.frequency.data))
-        offered = self.topic_names
-        return SignUp(self.address, language, frequency, [key for key in self.topics.data or () if key in offered])
+        return SignUp(self.address, language, frequency, self.topics.data or ())
 
     def first_error(self) -> str:
         return next(str(field.errors[0]) for field in self if field.errors)
+
+
+class ManageForm(ChoicesForm):
+    """Changes of a subscription: only what was sent is looked at, and what was not sent stays."""
+
+    paused_until = StringField(lazy_gettext("First day on which you want mail again"))
+
+    def __init__(self, subscription: Subscription, given: Mapping[str, Any] | None = None) -> None:
+        super().__init__(
+            MultiDict(given) if given else None,
+            language=subscription.subscriber.language,
+            frequency=subscription.frequency.value,
+            topics=subscription.topics,
+            paused_until=as_day(subscription.paused_until),
+        )
+        self.topic_names = named(managing.offered_topics(subscription))
+        self.sent = set(given or ()) & set(self._fields)
+        for name in set(self._fields) - self.sent if given else ():
+            del self[name]
+
+    def validate_paused_until(self, field: Field) -> None:
+        try:
+            until = first_moment(field.data) if field.data else None
+        except ValueError:
+            raise ValidationError(gettext("Enter a date.")) from None
+        if until and not now() < until <= now() + managing.LONGEST_PAUSE:
+            raise ValidationError(gettext("Enter a day after today, within a year."))
+        self.pause = managing.Pause(until)
+
+    def changes(self) -> managing.Changes:
+        """What a valid form asks for."""
+        given = {name: self[name].data for name in self.sent}
+        return managing.Changes(
+            language=given.get("language"),
+            frequency=Frequency(given["frequency"]) if "frequency" in given else None,
+            topics=given.get("topics"),
+            pause=self.pause if "paused_until" in given else None,
+        )
+
+
+def first_moment(day: str) -> datetime:
+    """The beginning of a day like 2026-01-31 in the list's time zone. Raises ValueError."""
+    return datetime.combine(date.fromisoformat(day.strip()), time(), ZoneInfo(settings().timezone))
+
+
+def as_day(moment: datetime | None) -> str:
+    """What a date field shows."""
+    return moment.astimezone(ZoneInfo(settings().timezone)).date().isoformat() if moment else ""
+
+
+class WhyForm(PageForm):
+    """Why somebody left, if they care to say."""
+
+    reason = StringField(lazy_gettext("Why did you leave?"))
+
+    reasons = REASONS
+
+    def validate_reason(self, field: Field) -> None:
+        if field.data not in list(LeavingReason):
+            raise ValidationError(gettext("Choose a reason, or leave it at that."))

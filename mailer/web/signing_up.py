@@ -29,22 +29,31 @@ def subscribe() -> tuple[str, int]:
 @site.get("/confirm/<token>")
 def confirmation(token: str) -> tuple[str, int]:
     """Shows one button: mail scanners follow links, so opening this page must not confirm."""
-    return page_for(verbs.read_confirmation(token))
+    return page_for(verbs.read_confirmation(token), token)
 
 
 @site.post("/confirm/<token>")
 def confirm(token: str) -> tuple[str, int]:
-    return page_for(verbs.confirm(token, evidence(links().page("/confirm/"))))
+    return page_for(verbs.confirm(token, evidence(links().page("/confirm/"))), token)
 
 
-def page_for(state: Confirmation) -> tuple[str, int]:
+@site.post("/confirm/<token>/fresh")
+def send_fresh_letter(token: str) -> str:
+    """The same answer whether a letter is due or not, as for the form."""
+    verbs.ask_again(token, evidence(links().page("/confirm/")))
+    return render_template("pages/check_your_mail.html")
+
+
+def page_for(state: Confirmation, token: str) -> tuple[str, int]:
     pages = {
         Confirmation.OPEN: ("pages/confirm.html", 200),
         Confirmation.DONE: ("pages/confirmed.html", 200),
         Confirmation.EXPIRED: ("pages/expired.html", 410),
+        Confirmation.GONE: ("pages/expired.html", 410),
     }
     template, status = pages[state]
-    return render_template(template, wording=consent.wording()), status
+    gone = state is Confirmation.GONE
+    return render_template(template, token=token, gone=gone, wording=consent.wording()), status
 
 
 def evidence(page: str) -> consent.Evidence:

@@ -8,6 +8,9 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+MOMENTS = ("not_me_at", "paused_until", "manage_from")
+LETTERS = ("digest", "confirmation", "already-subscribed")
+NEW_LETTERS = ("manage-link", "address-change", "goodbye")
 # What each database calls taking a JSON array apart.
 TAKEN_APART = {
     "sqlite": "json_each({column}) AS chosen",
@@ -46,6 +49,33 @@ def upgrade() -> None:
     take_over()
     op.create_index(op.f("ix_subscription_topic_topic_id"), "subscription_topic", ["topic_id"])
     op.drop_column("subscription", "topics")
+    for name in MOMENTS:
+        op.add_column("subscription", sa.Column(name, sa.DateTime(timezone=True), nullable=True))
+    op.add_column("subscription", sa.Column("left_because", sa.String(length=20), nullable=True))
+    op.create_table(
+        "move",
+        sa.Column("to_id", sa.Integer(), nullable=False),
+        sa.Column("from_id", sa.Integer(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("to_id <> from_id", name=op.f("ck_move_to_another")),
+        sa.ForeignKeyConstraint(
+            ["to_id"], ["subscription.id"], name=op.f("fk_move_to_id_subscription"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["from_id"], ["subscription.id"], name=op.f("fk_move_from_id_subscription"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("to_id", name=op.f("pk_move")),
+    )
+    op.create_index(op.f("ix_move_from_id"), "move", ["from_id"])
+    allow_letters(*LETTERS, *NEW_LETTERS)
+
+
+def allow_letters(*kinds: str) -> None:
+    """A table of a few rows that large ones refer to."""
+    with op.batch_alter_table("edition") as batch_op:
+        batch_op.drop_constraint("letter", type_="check")
+        batch_op.create_check_constraint("letter", sa.column("letter").in_(kinds))
 
 
 def take_over() -> None:
@@ -67,6 +97,14 @@ def take_over() -> None:
 
 
 def downgrade() -> None:
+    """Letters of kinds that were unknown then go, with the words they were written in."""
+    unknown = f"SELECT id FROM edition WHERE letter IN {NEW_LETTERS}"  # noqa: S608
+    op.execute(f"DELETE FROM delivery WHERE edition_id IN ({unknown})")  # noqa: S608
+    op.execute(f"DELETE FROM edition WHERE id IN ({unknown})")  # noqa: S608
+    allow_letters(*LETTERS)
+    op.drop_table("move")
+    for name in (*MOMENTS, "left_because"):
+        op.drop_column("subscription", name)
     op.add_column("subscription", sa.Column("topics", sa.JSON(), nullable=False, server_default="[]"))
     together = "json_group_array(topic.key)" if op.get_bind().dialect.name == "sqlite" else "json_agg(topic.key)"
     op.execute(

@@ -12,6 +12,7 @@ from ..installation import Installation, link_in
 def test_a_confirmed_persons_record_is_complete(here: Installation) -> None:
     """D-129: event, time, address and program of the visitor, page, list and choices, the exact words and the privacy
     notice in the language shown, the letter and when it was accepted."""
+    here.run("topic", "add", "policy")
     visitor = {"headers": {"User-Agent": "Tester/1"}, "environ_base": {"REMOTE_ADDR": "192.0.2.7"}}
     data = {"email": "ada@example.org", "frequency": "monthly", "topics": ["policy"], "language": "fr"}
     here.site.post("/subscribe?lang=fr", data=data, **visitor)  # type: ignore[arg-type]

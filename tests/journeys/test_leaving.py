@@ -1,9 +1,11 @@
 """Everybody can leave with one click, from any mail, for ever."""
 
+import re
+
 import pytest
 import time_machine
 
-from ..installation import Installation, leave_link, link_in
+from ..installation import BASE_URL, Installation, leave_link, link_in
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -93,3 +95,79 @@ def test_the_link_of_a_preview_is_a_real_page_and_changes_nothing(here: Installa
     here.run("digest", "test", here.draft(), "--to", "boss@example.net")
     assert here.site.post(leave_link(here.letters("boss@example.net")[0])).status_code == 200
     assert here.json("stats")["confirmed"] == 1
+
+
+def left(here: Installation) -> str:
+    """Somebody who has just left; the page that stands before them."""
+    link = digest_to(here, "ada@example.org")
+    return here.site.post(link).text
+
+
+def follow_up(page: str) -> str:
+    found = re.search(r'action="(/goodbye/[^"]+)"', page)
+    assert found
+    return found[1]
+
+
+def kinds(here: Installation) -> list[str]:
+    return [event["kind"] for event in here.json("subscriber", "show", "ada@example.org")["consent"]]
+
+
+def test_leaving_by_mistake_is_undone_on_the_same_page(here: Installation) -> None:
+    after = follow_up(left(here))
+    assert here.site.get(after).status_code == 200
+    assert here.json("stats")["ended"] == 1, "opening the page changes nothing"
+    assert "You are subscribed" in here.site.post(after, data={"undo": "yes"}).text
+    assert here.counts() == {"pending": 0, "confirmed": 1, "ended": 0}
+    assert kinds(here) == ["asked", "confirmed", "unsubscribed", "resumed"]
+    assert here.site.post(after, data={"undo": "yes"}).status_code == 410, "once"
+    assert kinds(here)[-1] == "resumed"
+
+
+def test_it_can_be_undone_for_an_hour_and_only_that_departure(here: Installation) -> None:
+    with time_machine.travel("2026-03-01T12:00:00Z") as clock:
+        link = digest_to(here, "ada@example.org")
+        first = follow_up(here.site.post(link).text)
+        here.site.post(first, data={"undo": "yes"})
+        clock.move_to("2026-03-01T12:10:00Z")
+        second = follow_up(here.site.post(link).text)
+        assert here.site.post(first, data={"undo": "yes"}).status_code == 410
+        clock.move_to("2026-03-01T13:11:00Z")
+        assert here.site.post(second, data={"undo": "yes"}).status_code == 410
+        assert "/goodbye/" not in here.site.post(link).text
+    assert here.json("stats")["ended"] == 1
+
+
+def test_a_reason_is_asked_for_afterwards_and_need_not_be_given(here: Installation) -> None:
+    """D-131"""
+    after = follow_up(left(here))
+    assert "There is a problem" in here.site.post(after, data={"reason": "none of yours"}).text
+    told = here.site.post(after, data={"reason": "too-often"})
+    assert (told.status_code, "Thank you" in told.text) == (200, True)
+    assert here.json("subscriber", "show", "ada@example.org")["left_because"] == "too-often"
+    assert here.json("stats")["left_because"]["too-often"] == 1
+    here.site.post(after, data={"undo": "yes"})
+    assert here.json("stats")["left_because"]["too-often"] == 0
+
+
+def test_nobody_is_written_to_for_leaving_unless_the_operator_wants_it(here: Installation) -> None:
+    link = digest_to(here, "ada@example.org")
+    here.mail_server.mails.clear()
+    here.site.post(link)
+    here.run("run-due")
+    assert here.mail_server.mails == []
+    here.site.post(follow_up(here.site.post(link).text), data={"undo": "yes"})
+    here.configure(GOODBYE_LETTER="true")
+    for _ in range(2):
+        here.site.post(link)
+    here.run("run-due")
+    assert [mail.subject for mail in here.mail_server.mails] == ["You have left Frontier Technologies"]
+
+
+def test_the_digest_leads_to_ones_settings_by_no_token(here: Installation) -> None:
+    """D-31: the letter lies in mailboxes for ever."""
+    digest_to(here, "ada@example.org")
+    for part in ("plain", "html"):
+        text = here.letters("ada@example.org")[-1].part(part)
+        assert f"{BASE_URL}/manage?lang=en" in text
+        assert "/manage/" not in text

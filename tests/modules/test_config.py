@@ -48,6 +48,7 @@ GOOD = [
     ("KEEP_ADDRESS_DAYS", "10", 10),
     ("KEEP_EVIDENCE_DAYS", "10", 10),
     ("KEEP_REPLIES_DAYS", "10", 10),
+    ("GOODBYE_LETTER", "yes", True),
     ("TRUSTED_PROXIES", "10", 10),
 ]
 BAD = [
@@ -109,6 +110,7 @@ BAD = [
     ("KEEP_ADDRESS_DAYS", "-1"),
     ("KEEP_EVIDENCE_DAYS", "-1"),
     ("KEEP_REPLIES_DAYS", "-1"),
+    ("GOODBYE_LETTER", "perhaps"),
     ("TRUSTED_PROXIES", "-1"),
 ]
 

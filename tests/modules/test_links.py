@@ -1,6 +1,6 @@
 """Signed links: what verifies, what does not, and for how long."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
@@ -8,15 +8,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailer.errors import NotFound
-from mailer.links import Claim, Links, Purpose
+from mailer.links import LIFETIMES, Claim, Links, Purpose
 
 NEW, OLD, OTHER = "n" * 40, "o" * 40, "x" * 40
 LINKS = Links("https://lists.example.org", (NEW,))
 ASKED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 UID = "q7Yx-_0123456789abcdef"
 LEAVE = LINKS.unsubscribe_token(UID, 7)
-CONFIRM = LINKS.confirm_token(UID, 7, ASKED)
-TOKENS = [(Purpose.UNSUBSCRIBE, LEAVE), (Purpose.CONFIRM, CONFIRM)]
+CONFIRM = LINKS.passing_token(Purpose.CONFIRM, UID, 7, ASKED)
+TOKENS = [
+    (Purpose.UNSUBSCRIBE, LEAVE),
+    (Purpose.NOT_ME, LINKS.not_me_token(UID, 7)),
+    *((purpose, LINKS.passing_token(purpose, UID, 7, ASKED)) for purpose in LIFETIMES),
+]
 
 
 TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -43,9 +47,14 @@ def test_a_token_says_what_was_signed() -> None:
 @settings(deadline=None)
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True), st.integers(1, 2**31), TIMES)
 def test_every_token_can_be_read_back(uid: str, list_id: int, asked_at: datetime) -> None:
-    whole = asked_at.replace(microsecond=0)
+    whole = asked_at.replace(microsecond=asked_at.microsecond // 1000 * 1000)
     assert LINKS.read(Purpose.UNSUBSCRIBE, LINKS.unsubscribe_token(uid, list_id)) == Claim(uid, list_id)
-    assert LINKS.read(Purpose.CONFIRM, LINKS.confirm_token(uid, list_id, asked_at)) == Claim(uid, list_id, whole)
+    assert LINKS.read(Purpose.NOT_ME, LINKS.not_me_token(uid, list_id)) == Claim(uid, list_id)
+    for purpose in LIFETIMES:
+        claim = LINKS.read(purpose, LINKS.passing_token(purpose, uid, list_id, asked_at))
+        assert claim == Claim(uid, list_id, whole)
+        assert not claim.is_older_than(asked_at)
+        assert claim.is_older_than(asked_at + timedelta(milliseconds=1))
 
 
 @pytest.mark.parametrize(("purpose", "token"), TOKENS)
@@ -54,9 +63,10 @@ def test_a_token_stands_in_a_link_as_it_is_and_in_no_line_that_is_too_long(purpo
     assert len(token) < 120
 
 
-def test_a_token_of_one_purpose_is_nothing_to_the_other() -> None:
-    assert is_refused(Purpose.CONFIRM, LEAVE)
-    assert is_refused(Purpose.UNSUBSCRIBE, CONFIRM)
+@pytest.mark.parametrize(("purpose", "token"), TOKENS)
+def test_a_token_of_one_purpose_is_nothing_to_another(purpose: Purpose, token: str) -> None:
+    """D-28"""
+    assert [other for other in Purpose if not is_refused(other, token)] == [purpose]
 
 
 @pytest.mark.parametrize(("purpose", "token"), TOKENS)
@@ -94,17 +104,27 @@ def test_when_the_key_is_changed_the_new_one_signs_and_the_old_one_still_verifie
 
 
 def test_a_link_to_leave_works_five_years_later() -> None:
+    """D-27"""
     with time_machine.travel("2031-03-02T12:00:00Z"):
         assert not LINKS.read(Purpose.UNSUBSCRIBE, LEAVE).expired
+        assert not LINKS.read(Purpose.NOT_ME, LINKS.not_me_token(UID, 7)).expired
 
 
 @pytest.mark.parametrize(
-    ("at", "expired"),
-    [("2026-03-01T12:00:01Z", False), ("2026-03-08T11:59:59Z", False), ("2026-03-08T12:00:00Z", True)],
+    ("purpose", "lasts", "over"),
+    [
+        (Purpose.CONFIRM, "2026-03-08T11:59:59Z", "2026-03-08T12:00:00Z"),
+        (Purpose.MANAGE, "2026-03-01T12:29:59Z", "2026-03-01T12:30:00Z"),
+        (Purpose.GOODBYE, "2026-03-01T12:59:59Z", "2026-03-01T13:00:00Z"),
+        (Purpose.RESTORE, "2026-03-08T11:59:59Z", "2026-03-08T12:00:00Z"),
+    ],
 )
-def test_a_confirmation_expires_after_seven_days(at: str, expired: bool) -> None:
-    with time_machine.travel(at, tick=False):
-        assert LINKS.read(Purpose.CONFIRM, CONFIRM).expired is expired
+def test_a_token_expires_when_its_time_is_over(purpose: Purpose, lasts: str, over: str) -> None:
+    """D-112, D-132"""
+    token = LINKS.passing_token(purpose, UID, 7, ASKED)
+    for at, expired in ((lasts, False), (over, True)):
+        with time_machine.travel(at, tick=False):
+            assert LINKS.read(purpose, token).expired is expired
 
 
 @pytest.mark.parametrize(

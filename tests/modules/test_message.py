@@ -249,7 +249,9 @@ def test_an_encoded_line_break_in_a_subject_is_only_text() -> None:
 # Bodies.
 
 ODD = ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\ufeff", " ", "\t", "  \n", "\t\r\n", ".", "..\n"]
-MARKS = [slot(name) for name in ("to", "date", "unsubscribe", "confirm", "asked_at", "expires_at", "message_id")]
+MARKS = [
+    slot(name) for name in ("to", "date", "unsubscribe", "confirm", "asked_at", "confirm_expires_at", "message_id")
+]
 PIECES = st.one_of(
     st.sampled_from(
         [*ODD, *MARKS, "\n.\n", "\r.\r", "From ", "\nFrom me", "=", "=20\n", "a & b", "--=_", "é" * 80, "x" * 5000]

@@ -1,0 +1,29 @@
+"""Finding a subscription: by the link in somebody's hand, or by an address."""
+
+from sqlalchemy import select
+
+from mailer.addresses import Address
+from mailer.db import db
+from mailer.links import Claim, Purpose, links
+from mailer.lists import the_list
+from mailer.models import Subscriber, Subscription
+
+
+def by_link(purpose: Purpose, token: str, *, lock: bool = False) -> tuple[Claim, Subscription | None]:
+    """A link's claim and its subscription; None if there is none any more. Raises NotFound for a forged link."""
+    claim = links().read(purpose, token)
+    query = (
+        select(Subscription)
+        .join(Subscription.subscriber)
+        .where(Subscriber.uid == claim.subscriber_uid, Subscription.list_id == claim.list_id)
+    )
+    return claim, db.session.scalar(query.with_for_update() if lock else query)
+
+
+def by_address(address: Address, *, lock: bool = False) -> Subscription | None:
+    query = (
+        select(Subscription)
+        .join(Subscription.subscriber)
+        .where(Subscriber.email_key == address.key, Subscription.list_id == the_list().id)
+    )
+    return db.session.scalar(query.with_for_update() if lock else query)

@@ -1,0 +1,82 @@
+"""A change of address: the old subscription ends when the new address is confirmed, and can be had back for a week.
+
+Each address keeps a row, evidence and links of its own (ADR 21).
+"""
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from mailer.db import now, transaction
+from mailer.links import Claim, Purpose
+from mailer.models import Move, Subscription
+from mailer.states import ConsentKind, EndedReason, LetterKind, SubscriptionState
+from mailer.subscriptions.consent import Evidence, record
+from mailer.subscriptions.letters import write
+from mailer.subscriptions.lookup import by_link
+
+
+def plan(session: Session, leaves: Subscription, arrives: Subscription) -> None:
+    """Let `arrives` take the place of `leaves` once it is confirmed, in the caller's transaction."""
+    session.merge(Move(to_id=arrives.id, from_id=leaves.id, asked_at=now(), done_at=None))
+
+
+def forget(session: Session, arrives: Subscription) -> None:
+    """Whoever signs up on the form wants a subscription of its own."""
+    session.execute(delete(Move).where(Move.to_id == arrives.id, Move.done_at.is_(None)))
+
+
+def arrive(session: Session, arrives: Subscription, evidence: Evidence) -> None:
+    """If a newly confirmed subscription takes another's place, end that one and tell its address, in the caller's
+    transaction."""
+    move = session.get(Move, arrives.id)
+    leaves = session.get(Subscription, move.from_id, with_for_update=True) if move else None
+    if move is None or leaves is None or leaves.state is not SubscriptionState.CONFIRMED:
+        return
+    move.done_at = now()
+    leaves.end(EndedReason.UNSUBSCRIBED, move.done_at)
+    record(session, leaves, ConsentKind.MOVED, evidence)
+    write(session, leaves, LetterKind.ADDRESS_CHANGE, move.done_at)
+
+
+def can_return(token: str) -> bool:
+    """Raises NotFound for a forged link."""
+    return returnable(*by_link(Purpose.RESTORE, token)) is not None
+
+
+def returnable(claim: Claim, subscription: Subscription | None) -> Subscription | None:
+    """The subscription, if it is still ended by the change that the letter told of."""
+    if subscription is None or claim.expired or subscription.ended_reason is not EndedReason.UNSUBSCRIBED:
+        return None
+    return None if claim.is_older_than(subscription.ended_at) else subscription
+
+
+def take_back(token: str, evidence: Evidence) -> bool:
+    """Let the announcements come to the old address again, and no more to the new one. False if it is too late for
+    that. Raises NotFound for a forged link."""
+    with transaction() as session:
+        subscription = returnable(*by_link(Purpose.RESTORE, token, lock=True))
+        if subscription:
+            subscription.resume()
+            record(session, subscription, ConsentKind.RESUMED, evidence)
+            undo(session, subscription, evidence)
+    return subscription is not None
+
+
+def undo(session: Session, returns: Subscription, evidence: Evidence) -> None:
+    for move in session.scalars(select(Move).where(Move.from_id == returns.id, Move.done_at.is_not(None))):
+        other = session.get(Subscription, move.to_id, with_for_update=True)
+        if other and other.state is not SubscriptionState.ENDED:
+            other.end(EndedReason.UNSUBSCRIBED, now())
+            record(session, other, ConsentKind.UNSUBSCRIBED, evidence)
+        session.delete(move)
+
+
+def former(session: Session, subscription: Subscription) -> list[Subscription]:
+    """The subscriptions whose place this one took, all the way back."""
+    found = [subscription]
+    while (move := session.get(Move, found[-1].id)) and move.done_at:
+        before = session.get(Subscription, move.from_id)
+        if before is None or before in found:
+            break
+        found.append(before)
+    return found[1:]
