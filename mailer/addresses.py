@@ -7,6 +7,7 @@ from types import ModuleType
 
 from mailer.errors import BadAddress
 
+LONGEST_LOCAL = 64  # octets, RFC 5321 4.5.3.1.1
 LONGEST = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets less its angle brackets
 ROBOTS = frozenset({"abuse", "postmaster", "mailer-daemon", "noreply", "no-reply", "spam"})
 
@@ -24,6 +25,11 @@ class Address:
     def __str__(self) -> str:
         return self.email
 
+    @property
+    def is_international(self) -> bool:
+        """Whether only a mail server that offers SMTPUTF8 can take mail for it (RFC 6531)."""
+        return not self.email.isascii()
+
 
 @cache
 def load_validator() -> ModuleType:
@@ -37,8 +43,11 @@ def is_invisible(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cf")
 
 
-def parse(given: str) -> Address:
-    """The address in `given`. Raises BadAddress with a reason a person can act on."""
+def parse(given: str, *, international: bool = False) -> Address:
+    """The address in `given`. Raises BadAddress with a reason a person can act on.
+
+    `international`: let there be more than ASCII before the @ (RFC 6531), which not every mail server can reach.
+    """
     text = unicodedata.normalize("NFC", given.strip())
     if not (text.isascii() and text.isprintable()) and any(map(is_invisible, text)):
         raise BadAddress("it holds an invisible character")
@@ -46,10 +55,13 @@ def parse(given: str) -> Address:
         raise BadAddress(f"it is longer than {LONGEST} characters")
     validator = load_validator()
     try:
-        found = validator.validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True)
+        found = validator.validate_email(text, check_deliverability=False, allow_smtputf8=international, strict=True)
     except validator.EmailNotValidError as error:
         raise BadAddress(str(error).rstrip(".")) from None
     if found.local_part.lower() in ROBOTS:
         raise BadAddress(f"{found.local_part}@ is read by no single person")
     domain = found.ascii_domain.lower()
-    return Address(f"{found.local_part}@{domain}", f"{found.local_part.casefold()}@{domain}")
+    email = f"{found.local_part}@{domain}"
+    if len(found.local_part.encode()) > LONGEST_LOCAL or len(email.encode()) > LONGEST:
+        raise BadAddress(f"it is longer than {LONGEST} octets, or {LONGEST_LOCAL} of them before the @")
+    return Address(email, f"{unicodedata.normalize('NFC', found.local_part.casefold())}@{domain}")

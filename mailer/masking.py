@@ -8,7 +8,7 @@ ADDRESS = re.compile(rf"({LOCAL}){LOCAL}{{0,128}}(@|%40)({DOMAIN}){DOMAIN}{{0,25
 # `<payload>.<signature>` as `links` makes it: a random id, numbers, 43 letters of an HMAC.
 TOKEN = re.compile(r"[\w-]{6,512}(?:\.[\w-]{1,512}){0,6}\.[\w-]{43}(?![\w-])")
 # What stands in the address of a page that is one person's own, whole or cut off.
-OWN_PAGE = re.compile(r"(/(?:confirm|unsubscribe|manage|not-me|undo)/)[^\s/?&#\"'<>]+")
+OWN_PAGE = re.compile(r"(/(?:confirm|unsubscribe|manage|not-me|goodbye|restore)/)[^\s/?&#\"'<>]+")
 
 
 def mask(text: str) -> str:

@@ -416,6 +416,16 @@ class Edition(Base):
     )
 
 
+class MailServer(Base):
+    """What the mail server offered when it was last spoken to."""
+
+    __tablename__ = "mail_server"
+
+    name: Mapped[str] = mapped_column(String(300), primary_key=True)  # host:port
+    international: Mapped[bool]  # SMTPUTF8
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+
+
 class Run(Base):
     """A sender at work in a scope (a digest, or the letters that belong to none), or one that died at it: it is there
     for as long as rows of the ledger are its own."""

@@ -58,7 +58,7 @@ def as_json(value: Any) -> None:
 
 def parse_address(given: str) -> Address:
     try:
-        return addresses.parse(given)
+        return addresses.parse(given, international=True)
     except BadAddress as error:
         raise BadAddress(f"{given!r} is not an address: {error}") from None
 

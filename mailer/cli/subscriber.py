@@ -10,6 +10,8 @@ from mailer import audit
 from mailer.cli import moving
 from mailer.cli.common import as_json, parse_address, say, with_app
 from mailer.config import settings
+from mailer.delivery import relay
+from mailer.errors import BadAddress
 from mailer.languages import offered
 from mailer.subscriptions import consent, erasing, leaving, people, suppression, verbs
 
@@ -36,8 +38,11 @@ def add(email: str, language: str | None) -> None:
     languages = offered(settings().languages)
     if language and language not in languages:
         raise click.BadParameter(f"{language!r} is not one of {', '.join(languages)}")
-    person = verbs.SignUp(parse_address(email), language or languages[0])
-    suppression.check(person.address)
+    address = parse_address(email)
+    if address.is_international and not relay.takes_international():
+        raise BadAddress(f"{address} can't be reached: the mail server has not offered SMTPUTF8 so far")
+    person = verbs.SignUp(address, language or languages[0])
+    suppression.check(address)
     audit.note_now("subscriber add")
     verbs.sign_up(person, operator("subscriber add"))
     say(f"a letter to {person.address} is on its way; 'mailer serve' or 'mailer run-due' sends it")

@@ -19,7 +19,7 @@ from flask import current_app
 
 from mailer.config import settings
 from mailer.db import exclusive, now
-from mailer.delivery import claims, ledger, recovery
+from mailer.delivery import claims, ledger, recovery, relay
 from mailer.delivery.breaker import Breaker, domain
 from mailer.delivery.claims import PUT_OFF, Claim, Letter, Settlement, Turn
 from mailer.delivery.courier import Courier
@@ -58,9 +58,8 @@ class Run:
         self.packer = Packer(self.config, links())
         self.desk, self.meter, self.breaker = Desk(Pace(self.config.send_rate)), Meter(), Breaker()
         mail = current_app.extensions["mail"]
-        self.courier = Courier(
-            [Session(mail, self.config) for _ in range(sessions)], self.desk, self.journal, self.packer.pack
-        )
+        self.sessions = [Session(mail, self.config) for _ in range(sessions)]
+        self.courier = Courier(self.sessions, self.desk, self.journal, self.packer.pack)
         self.ahead = 25 * sessions  # letters to keep claimed
         self.claimed_at = -SOON
         self.out = 0  # letters claimed and not yet accounted for
@@ -83,6 +82,8 @@ class Run:
             self.wind_up()
         if self.desk.trouble:
             raise self.desk.trouble
+        if told := [each.international for each in self.sessions if each.international is not None]:
+            relay.note(international=all(told))
 
     def beat(self) -> None:
         """Show that we are alive, and see whether we may go on."""

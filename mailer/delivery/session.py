@@ -32,6 +32,7 @@ class Session(flask_mail.Connection):
         self.is_encrypted = False
         self.output = b""  # what the socket did not take yet
         self.num_emails = self.most = 0
+        self.international: bool | None = None  # whether the server offered SMTPUTF8; None: not asked yet
         self.moved_at = 0.0  # when something was last said by either side, by the monotonic clock
 
     def configure_host(self) -> smtplib.SMTP:
@@ -49,6 +50,7 @@ class Session(flask_mail.Connection):
         if self.host.sock is None:
             raise ServerTrouble(f"{self.where} hung up at once")
         self.sock, features = self.host.sock, Features.read(self.host.esmtp_features)
+        self.international = features.utf8
         self.sock.setblocking(False)
         self.is_encrypted = isinstance(self.sock, ssl.SSLSocket)
         self.protocol, self.num_emails = Protocol(features, self.where), 0

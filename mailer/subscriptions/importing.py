@@ -191,7 +191,7 @@ def choose(given: Mapping[str, str], name: str, among: Collection[str], default:
 
 def parse_address(given: str) -> Address:
     try:
-        return addresses.parse(given)
+        return addresses.parse(given, international=True)
     except BadAddress as error:
         raise BadInput(f"{given[:80]!r} is not an address: {error}") from None
 

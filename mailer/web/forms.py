@@ -15,6 +15,7 @@ from mailer import addresses, topics
 from mailer.addresses import Address
 from mailer.config import settings
 from mailer.db import now
+from mailer.delivery import relay
 from mailer.errors import BadAddress
 from mailer.languages import SOURCE, offered
 from mailer.lists import the_list
@@ -57,11 +58,18 @@ class AddressForm(PageForm):
         if not (field.data or "").strip():
             raise ValidationError(gettext("Enter your e-mail address."))
         try:
-            self.address = addresses.parse(field.data)
+            self.address = addresses.parse(field.data, international=True)
         except BadAddress:
             raise ValidationError(
                 gettext("This is not an address that mail can be sent to. It should look like name@example.org.")
             ) from None
+        if self.address.is_international and not relay.takes_international():
+            raise ValidationError(
+                gettext(
+                    "Addresses with letters beyond a to z before the @ cannot be reached from here yet. "
+                    "Use another address, please."
+                )
+            )
 
 
 class ChoicesForm(PageForm):

@@ -69,6 +69,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_move_from_id"), "move", ["from_id"])
     allow_letters(*LETTERS, *NEW_LETTERS)
+    op.create_table(
+        "mail_server",
+        sa.Column("name", sa.String(length=300), nullable=False),
+        sa.Column("international", sa.Boolean(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_mail_server")),
+    )
 
 
 def allow_letters(*kinds: str) -> None:
@@ -102,6 +109,7 @@ def downgrade() -> None:
     op.execute(f"DELETE FROM delivery WHERE edition_id IN ({unknown})")  # noqa: S608
     op.execute(f"DELETE FROM edition WHERE id IN ({unknown})")  # noqa: S608
     allow_letters(*LETTERS)
+    op.drop_table("mail_server")
     op.drop_table("move")
     for name in (*MOMENTS, "left_because"):
         op.drop_column("subscription", name)

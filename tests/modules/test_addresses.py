@@ -81,6 +81,30 @@ BAD = [
     "ada@" + "é" * 62 + ".org",
     "a" * 100_000,
 ]
+INTERNATIONAL = [  # D-17, D-18: as GOOD
+    ("adé@example.org", "adé@example.org", "adé@example.org"),
+    ("ade\u0301@example.org", "adé@example.org", "adé@example.org"),
+    ("Адá.Лавлейс@Пример.рф", "Адá.Лавлейс@xn--e1afmkfd.xn--p1ai", "адá.лавлейс@xn--e1afmkfd.xn--p1ai"),
+    ("用户+news@例子.广告", "用户+news@xn--fsqu00a.xn--4rr70v", "用户+news@xn--fsqu00a.xn--4rr70v"),
+    ("مستخدم@example.org", "مستخدم@example.org", "مستخدم@example.org"),
+    ("Straße@faß.de", "Straße@xn--fa-hia.de", "strasse@xn--fa-hia.de"),
+    ("ﬁn@example.org", "ﬁn@example.org", "fin@example.org"),
+    ("é" * 32 + "@example.org", "é" * 32 + "@example.org", "é" * 32 + "@example.org"),
+]
+NOT_EVEN_INTERNATIONAL = [
+    '"é"@example.org',
+    "é@[127.0.0.1]",
+    "é@example.test",
+    "é é@example.org",
+    "é\u200b@example.org",
+    "\u202eé@example.org",
+    ".é@example.org",
+    "é" * 33 + "@example.org",
+    f"{'é' * 32}@{LONG_DOMAIN.replace('c.', 'cc.')}",
+    "é\r\nBcc: all@example.org",
+    "\ud800é@example.org",
+    "é<ada@example.org>",
+]
 ROBOTS = ["abuse", "postmaster", "mailer-daemon", "noreply", "no-reply", "spam", "NoReply", "POSTMASTER"]
 
 
@@ -92,6 +116,21 @@ def test_the_long_ones_are_as_long_as_can_be() -> None:
 def test_a_good_address_has_one_normal_form(given_: str, email: str, key: str) -> None:
     address = parse(given_)
     assert (address.email, address.key, str(address)) == (email, key, email)
+
+
+@pytest.mark.parametrize(("given_", "email", "key"), INTERNATIONAL)
+def test_an_international_address_is_taken_where_it_can_be_reached(given_: str, email: str, key: str) -> None:
+    """D-17, D-18"""
+    address = parse(given_, international=True)
+    assert (address.email, address.key, address.is_international) == (email, key, True)
+    with pytest.raises(BadAddress):
+        parse(given_)
+
+
+@pytest.mark.parametrize("given_", [*NOT_EVEN_INTERNATIONAL, *(each for each in BAD if each.isascii())])
+def test_what_is_no_address_is_none_anywhere(given_: str) -> None:
+    with pytest.raises(BadAddress):
+        parse(given_, international=True)
 
 
 @pytest.mark.parametrize("given_", BAD)
