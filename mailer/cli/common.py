@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -54,6 +54,15 @@ def say(line: str = "") -> None:
 def as_json(value: Any) -> None:
     """One JSON document on stdout and nothing else."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def as_json_array(values: Iterable[Any]) -> None:
+    """One JSON array on stdout, a line for each value as it comes: there may be a million."""
+    mark = "["
+    for value in values:
+        click.echo(f"{mark}{json.dumps(value, ensure_ascii=False, default=str)}", nl=False)
+        mark = ",\n"
+    click.echo("[]" if mark == "[" else "]")
 
 
 def parse_address(given: str) -> Address:

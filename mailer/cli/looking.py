@@ -1,25 +1,28 @@
 """`mailer digest preview|test|status|report|list`: seeing a digest, before it goes out and after."""
 
-import csv
 import sys
 import webbrowser
 from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mailer import audit
-from mailer.cli.common import ID, as_json, parse_address, say, with_app
+from mailer.cli.common import ID, as_json, as_json_array, parse_address, say, with_app
+from mailer.delivery.account import ReportLine
 from mailer.digests import compose, editions, sending
 from mailer.digests.sending import Status
 from mailer.errors import MailServerError
 from mailer.models import Digest
 from mailer.states import DeliveryState
 from mailer.subscriptions import people
+from mailer.subscriptions.tables import TableWriter
 
 digest_id_argument = click.argument("digest_id", type=ID, metavar="ID")
 json_option = click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
+REPORT = ("email", "state", "attempts", "time", "reply")
 TROUBLES = (DeliveryState.DEFERRED, DeliveryState.BOUNCED, DeliveryState.BLOCKED, DeliveryState.UNKNOWN)
 OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
@@ -166,24 +169,22 @@ def report(digest_id: int, *, wants_json: bool, wants_csv: bool) -> None:
     \b
     Example:  mailer digest report 1 --csv > report.csv
     """
-    names = ("email", "state", "attempts", "time", "reply")
-    rows = [
-        (
-            email or "(erased)",
-            row.state.value,
-            row.attempts,
-            row.settled_at and row.settled_at.isoformat(timespec="seconds"),
-            row.reply,
-        )
-        for email, row in sending.report(digest_id)
-    ]
+    lines = map(report_line, sending.report(digest_id))
     if wants_json:
-        as_json([dict(zip(names, row, strict=True)) for row in rows])
+        as_json_array(lines)
     elif wants_csv:
-        csv.writer(sys.stdout).writerows([names, *rows])
+        table = TableWriter(sys.stdout)
+        table.write(REPORT)
+        for line in lines:
+            table.write(str(value if value is not None else "") for value in line.values())
     else:
-        for row in rows:
-            say("  ".join(str(value if value is not None else "-") for value in row))
+        for line in lines:
+            say("  ".join(str(value if value is not None else "-") for value in line.values()))
+
+
+def report_line(line: ReportLine) -> dict[str, Any]:
+    at = line.settled_at and line.settled_at.isoformat(timespec="seconds")
+    return dict(zip(REPORT, (line.email or "(erased)", line.state.value, line.attempts, at, line.reply), strict=True))
 
 
 @click.command("list")

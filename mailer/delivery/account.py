@@ -1,6 +1,6 @@
 """What the ledger says: counts, what is due, what was written before. Reads only; `ledger` makes the changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -66,10 +66,22 @@ def tally(digest_id: int) -> Tally:
     return tally_of(db.session(), digest_id)
 
 
-def rows(digest_id: int) -> list[tuple[str | None, Delivery]]:
-    """Every recipient's address and row, in the order they were enlisted."""
-    query = select(Subscriber.email, Delivery).join(Delivery.subscriber).where(in_scope(digest_id))
-    return [(row[0], row[1]) for row in db.session.execute(query.order_by(Delivery.id))]
+class ReportLine(NamedTuple):
+    """What became of one recipient's letter. `email`: None if the person was erased or forgotten since."""
+
+    email: str | None
+    state: DeliveryState
+    attempts: int
+    settled_at: datetime | None
+    reply: str | None
+
+
+def report(digest_id: int) -> Iterator[ReportLine]:
+    """A line per recipient, in the order they were enlisted, by a cursor of the database: there may be a million."""
+    columns = (Subscriber.email, Delivery.state, Delivery.attempts, Delivery.settled_at, Delivery.reply)
+    query = select(*columns).join(Delivery.subscriber).where(in_scope(digest_id)).order_by(Delivery.id)
+    for row in db.session.execute(query.execution_options(yield_per=1000)):
+        yield ReportLine(*row)
 
 
 def next_due(digest_id: int | None) -> datetime | None:

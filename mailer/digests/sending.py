@@ -4,7 +4,7 @@ Every step may be run again: a digest that was interrupted goes on where it stop
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from mailer.addresses import Address
 from mailer.config import settings
 from mailer.db import db, exclusive, now, transaction
 from mailer.delivery import account, engine, ledger, recovery
-from mailer.delivery.account import Tally
+from mailer.delivery.account import ReportLine, Tally
 from mailer.delivery.engine import Watch
 from mailer.delivery.envelope import Parcel
 from mailer.delivery.outcomes import Outcome
@@ -234,10 +234,10 @@ def retry(digest_id: int, which: str) -> int:
     return count
 
 
-def report(digest_id: int) -> Sequence[tuple[str | None, Delivery]]:
-    """Every recipient's address and row, in the order they were enlisted."""
+def report(digest_id: int) -> Iterator[ReportLine]:
+    """What became of every recipient's letter."""
     compose.find(digest_id)
-    return account.rows(digest_id)
+    return account.report(digest_id)
 
 
 def send_test(digest_id: int, to: Sequence[Address], code: str) -> list[tuple[Address, Outcome]]:
