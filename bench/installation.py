@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,11 +40,8 @@ class Installation:
 
     def mailer(self, *arguments: str, **settings: object) -> Usage:
         """The command as installed, with its defaults: nothing that our own environment says about it reaches it."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
-        environment |= SETTINGS | {f"MAILER_{name}": str(value) for name, value in settings.items()}
-        if self.url:
-            environment["MAILER_DATABASE_URL"] = self.url
-        return measure([command(), *arguments], self.folder, environment)
+        given = {**settings, "DATABASE_URL": self.url} if self.url else settings
+        return measure([command(), *arguments], self.folder, environment(given))
 
     def send(self, port: int) -> Usage:
         """The whole of `digest send`. Raises Failed unless its account says, too, that everybody was served."""
@@ -53,6 +50,12 @@ class Installation:
         if (status["state"], status["enlisted"], status["accepted"]) != ("sent", self.count, self.count):
             raise Failed(f"of {self.count:,} copies {status['accepted']:,} are accounted as accepted: {status}")
         return usage
+
+
+def environment(settings: Mapping[str, object]) -> dict[str, str]:
+    """Ours without what it says about the product, and with these settings."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
+    return ours | SETTINGS | {f"MAILER_{name}": str(value) for name, value in settings.items()}
 
 
 def command() -> str:

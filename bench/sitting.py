@@ -15,7 +15,8 @@ from .installation import Installation, fresh_copy, prepare
 from .peers import Run
 from .postgres import Server, private_server
 from .processes import log
-from .sinks import Taken, smtp_sink, stamping_sink
+from .sinks import SmtpSink, Taken, smtp_sink, stamping_sink
+from .web import Answers
 
 T = TypeVar("T")
 
@@ -64,6 +65,12 @@ class Sitting:
             taken = sink.finish()
             taken.expect(count)
         return told(f"mailer, {count:,}, replies after {delay * 1000:.0f} ms", Run(count, usage.seconds, usage)), taken
+
+    def under_load(self, count: int, load: Callable[[Installation, SmtpSink], Answers]) -> Answers:
+        with fresh_copy(self.installation(count)) as copy, smtp_sink() as sink:
+            answers = load(copy, sink)
+        log(f"{load.__name__}, {len(answers.milliseconds):,} beside {count:,} people: {answers}")
+        return answers
 
     def version_seconds(self) -> float:
         """How long the command takes that does nothing."""

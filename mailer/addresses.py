@@ -9,7 +9,7 @@ from mailer.errors import BadAddress
 
 LONGEST_LOCAL = 64  # octets, RFC 5321 4.5.3.1.1
 LONGEST = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets less its angle brackets
-ROBOTS = frozenset({"abuse", "postmaster", "mailer-daemon", "noreply", "no-reply", "spam"})
+ROBOTS = frozenset({"abuse", "donotreply", "mailer-daemon", "no-reply", "noreply", "postmaster", "spam"})
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,10 @@ class Address:
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def domain(self) -> str:
+        return self.key.rpartition("@")[2]
 
     @property
     def is_international(self) -> bool:
@@ -58,7 +62,7 @@ def parse(given: str, *, international: bool = False) -> Address:
         found = validator.validate_email(text, check_deliverability=False, allow_smtputf8=international, strict=True)
     except validator.EmailNotValidError as error:
         raise BadAddress(str(error).rstrip(".")) from None
-    if found.local_part.lower() in ROBOTS:
+    if found.local_part.lower().partition("+")[0] in ROBOTS:
         raise BadAddress(f"{found.local_part}@ is read by no single person")
     domain = found.ascii_domain.lower()
     email = f"{found.local_part}@{domain}"

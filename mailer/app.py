@@ -1,11 +1,14 @@
 """The only wiring place: settings in, a Flask application out."""
 
+import threading
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import jinja2
 from babel import negotiate_locale
-from flask import Flask, Response, current_app, has_request_context, render_template, request
+from flask import Flask, Response, current_app, has_request_context, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
 from flask_mail import Mail
 from sqlalchemy import exc
 from werkzeug.exceptions import HTTPException, SecurityError
@@ -55,9 +58,9 @@ def create_app(config: Config | None = None, *, lean: bool = False) -> Flask:
     app.register_error_handler(exc.SQLAlchemyError, show_database_error)
     app.register_error_handler(HTTPException, show_http_error)
     if config.trusted_proxies:
-        hops = config.trusted_proxies
+        # Of what proxies say only the client's address counts: links come from BASE_URL, never from a request.
         # Werkzeug's own way to wrap an application, which a type checker takes for a mistake.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     return app
 
 
@@ -84,7 +87,9 @@ def configure_database(app: Flask) -> None:
     try:
         db.init_app(app)
         with app.app_context():
-            db.engine.dialect  # noqa: B018 - a URL that can't work fails here, not at the first visitor
+            # A URL that can't work fails here, not at the first visitor.
+            if db.engine.dialect.name == "sqlite":
+                app.extensions["mailer.writer"] = threading.RLock()
     except (exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
         raise ConfigError(
             "DATABASE_URL is not a database address like sqlite:///mailer.db or "
@@ -119,24 +124,31 @@ def choose_language() -> str:
     return negotiate_locale(preferred, languages) or languages[0]
 
 
-def show_error(error: MailerError) -> tuple[str, int, dict[str, str]]:
+def error_page(status: int) -> str | Response:
+    """For programs as JSON."""
+    if request.path.startswith("/api/"):
+        return jsonify(error=HTTPStatus(status).phrase.lower())
+    return render_template("pages/error.html", status=status)
+
+
+def show_error(error: MailerError) -> ResponseReturnValue:
     """A page that says in the reader's language what can be done; details stay in the log."""
     if error.status >= 500:
         current_app.logger.warning("%s", error)
     headers = {"Retry-After": "30"} if error.status == 503 else {}
-    return render_template("pages/error.html", status=error.status), error.status, headers
+    return error_page(error.status), error.status, headers
 
 
-def show_database_error(error: exc.SQLAlchemyError) -> tuple[str, int, dict[str, str]]:
+def show_database_error(error: exc.SQLAlchemyError) -> ResponseReturnValue:
     known = explain(error)
     if known is None:
         raise error
     return show_error(known)
 
 
-def show_http_error(error: HTTPException) -> Response | tuple[str, int, dict[str, str]]:
+def show_http_error(error: HTTPException) -> ResponseReturnValue:
     if isinstance(error, SecurityError):  # a host that is not ours: there is no page to build an address for
         return Response(f"{error.description}\n", 400, content_type="text/plain; charset=utf-8")
     status = error.code or 500
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return render_template("pages/error.html", status=status), status, headers
+    return error_page(status), status, headers

@@ -21,6 +21,7 @@ from flask import current_app
 
 from mailer import parsing
 from mailer.errors import ConfigError
+from mailer.parsing import Limit, limits
 
 PREFIX = "MAILER_"
 FILE = "mailer.toml"
@@ -107,6 +108,42 @@ class Config:
     trusted_proxies: int = setting(
         0, parsing.whole_number(0, 10), "Reverse proxies to believe for the client's address"
     )
+    limit_address: tuple[Limit, ...] = setting(
+        limits("1/10m,3/1d,5/30d"), limits, "Letters that sign-ups may cause to one address; more are silently left out"
+    )
+    limit_client: tuple[Limit, ...] = setting(
+        limits("5/1m,20/1h"), limits, "Sign-ups from one client address; more have to prove that they are no robot"
+    )
+    limit_network: tuple[Limit, ...] = setting(
+        limits("60/1h"), limits, "The same from one network (IPv4 /24, IPv6 /56)"
+    )
+    limit_domain: tuple[Limit, ...] = setting(
+        limits("200/1h"), limits, "The same of addresses at one domain; ten times as many at a large mail provider"
+    )
+    limit_all: tuple[Limit, ...] = setting(
+        limits("500/1h"), limits, "Sign-ups of everybody; more are taken for an attack, in which all have to prove it"
+    )
+    limit_waiting: tuple[Limit, ...] = setting(
+        limits("30/1h"), limits, "Sign-ups that waited instead, for want of JavaScript"
+    )
+    limit_factor: int = setting(
+        10,
+        parsing.whole_number(1, 1000),
+        "Who proved it has so many times the limits of a client and a network; more are refused for a while",
+    )
+    attack_ratio: int = setting(
+        10,
+        parsing.whole_number(0, 100),
+        "It is taken for an attack, too, if fewer than so many per cent of an hour's sign-ups are confirmed; 0 = never",
+    )
+    proof_cost: int = setting(
+        5000, parsing.whole_number(1, 1_000_000), "How hard the proof is: 5000 takes a slow phone one or two seconds"
+    )
+    dns_resolver: str = setting(
+        "system",
+        parsing.resolver,
+        "Who is asked whether a domain takes mail: system, off, or a name server (192.0.2.53:53)",
+    )
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -114,6 +151,11 @@ class Config:
         """The site's host name, or `localhost` where BASE_URL has only a number."""
         host = urlsplit(self.base_url).hostname or "localhost"
         return "localhost" if is_ip(host) else host
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether links lead to this very machine: nobody else can be using it."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
 
     @property
     def sender(self) -> str:

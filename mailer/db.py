@@ -3,12 +3,15 @@
 import fcntl
 import hashlib
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, event, exc, text
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -112,17 +115,34 @@ def transaction() -> Iterator[Session]:
     Raises DatabaseError when the database is locked, full or gone.
     """
     session: Session = db.session()
+    with turn_to_write():
+        try:
+            leave_reading(session)
+            session.connection(execution_options={"writes": True})
+            yield session
+            session.commit()
+        except BaseException as error:
+            session.rollback()
+            known = explain(error) if isinstance(error, Exception) else None
+            if known:
+                raise known from error
+            raise
+
+
+@contextmanager
+def turn_to_write() -> Iterator[None]:
+    """SQLite has one writer. Threads of one process queue up for it: SQLite itself would let them sleep and try again,
+    ever more seldom, while others overtake them."""
+    lock: threading.RLock | None = current_app.extensions.get("mailer.writer")
+    if lock is None:
+        yield
+        return
+    if not lock.acquire(timeout=BUSY_SECONDS):
+        raise DatabaseError("the database is locked by another thread: try again in a moment")
     try:
-        leave_reading(session)
-        session.connection(execution_options={"writes": True})
-        yield session
-        session.commit()
-    except BaseException as error:
-        session.rollback()
-        known = explain(error) if isinstance(error, Exception) else None
-        if known:
-            raise known from error
-        raise
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -150,14 +170,33 @@ def leave_reading(session: Session) -> None:
         session.invalidate()
 
 
+def take_turns(session: Session, name: str) -> None:
+    """Transactions that call this pass one after another, until they end. On SQLite those that write do so anyway."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_number(name)})
+
+
 def insert_new(session: Session, model: type[Base], **values: Any) -> bool:
     """Insert a row unless one with the same unique key is there; whether it was inserted. Safe in a race."""
-    if session.get_bind().dialect.name == "postgresql":
+    connection = session.connection()
+    statement = insert_or_skip(model, connection.dialect.name)
+    # Unasked, SQLAlchemy keeps no count of what an INSERT did on PostgreSQL.
+    return connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount > 0
+
+
+@cache
+def insert_or_skip(model: type[Base], dialect: str) -> Any:
+    return insert_into(model, dialect).on_conflict_do_nothing()
+
+
+def insert_into(model: type[Base], dialect: str) -> Any:
+    """An INSERT that can say what to do on conflict, in the words of the database at hand."""
+    if dialect == "postgresql":
         from sqlalchemy.dialects.postgresql import insert
     else:
         from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
-    statement = insert(model).values(**values).on_conflict_do_nothing()
-    return bool(session.connection().execute(statement).rowcount)
+    return insert(model)
 
 
 def scrub() -> bool:
@@ -232,9 +271,13 @@ def hold_file_lock(name: str) -> Iterator[Callable[[], bool]]:
         yield lambda: True
 
 
+def lock_number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
 @contextmanager
 def hold_advisory_lock(name: str) -> Iterator[Callable[[], bool]]:
-    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+    key = lock_number(name)
     with db.engine.connect() as plain:
         connection = plain.execution_options(isolation_level="AUTOCOMMIT")
         if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):

@@ -1,18 +1,20 @@
-"""What is due now, over all rooms: letters in the outbox, scheduled digests, second tries, retention."""
+"""What is due now, over all rooms: letters in the outbox, scheduled digests, second tries, what is to be forgotten."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from mailer.db import explain
 from mailer.delivery import account, engine
 from mailer.digests import sending
 from mailer.errors import Busy, MailerError
-from mailer.subscriptions import retention
+from mailer.subscriptions import counters, retention
 
 log = logging.getLogger(__name__)
 
 TROUBLE_SECONDS = 5.0  # how long a loop rests after trouble, with a mail server that is down for one
+CHORE_SECONDS = 60.0
 Piece = Callable[[threading.Event], list[str]]
 
 
@@ -20,7 +22,7 @@ def run_due(stop: threading.Event) -> list[str]:
     """Do what is due; a line for each piece of work. Raises the last MailerError after all pieces had their turn."""
     done: list[str] = []
     trouble: MailerError | None = None
-    for piece in PIECES:
+    for piece in (*PROMPT, *CHORES):
         try:
             done += piece(stop)
         except Busy:
@@ -43,13 +45,32 @@ def send_digests(stop: threading.Event) -> list[str]:
     return [f"digest {digest_id}: worked on" for digest_id in sending.send_due(stop)]
 
 
-def forget(stop: threading.Event) -> list[str]:
+def forget_people(stop: threading.Event) -> list[str]:
     if not retention.is_due():
         return []
     return [f"forgot {count} {what}" for what, count in retention.tidy(stop).items()]
 
 
-PIECES: tuple[Piece, ...] = (deliver_outbox, send_digests, forget)
+def forget_counts(_stop: threading.Event) -> list[str]:
+    return ["limits: forgot old counts"] if counters.forget() else []
+
+
+def rarely(piece: Piece) -> Piece:
+    """`piece` for a loop that calls it all the time: it does something every minute."""
+    next_at = 0.0
+
+    def work(stop: threading.Event) -> list[str]:
+        nonlocal next_at
+        if time.monotonic() < next_at:
+            return []
+        next_at = time.monotonic() + CHORE_SECONDS
+        return piece(stop)
+
+    return work
+
+
+PROMPT: tuple[Piece, ...] = (deliver_outbox, send_digests)
+CHORES: tuple[Piece, ...] = (forget_people, forget_counts)  # what nobody waits for
 
 
 def keep_going(piece: Piece, stop: threading.Event) -> None:

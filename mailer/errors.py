@@ -8,6 +8,8 @@
     ├── NotFound                no such digest, announcement, subscriber, link
     ├── NotAllowed              the thing exists, but its state forbids what was asked
     ├── Busy                    another process is at it (exit code 3)
+    ├── TooMany                 over a limit: later, or with a proof of work
+    │   └── ProofWanted
     ├── MailServerError         the mail server is down, refuses us or can't be trusted
     ├── Interrupted             a signal stopped a run; what was left stays queued
     └── DatabaseError           locked, full, unreachable or not migrated
@@ -49,6 +51,24 @@ class NotAllowed(MailerError):
 class Busy(MailerError):
     exit_code = 3
     status = 409
+
+
+class TooMany(MailerError):
+    """`seconds`: after which it may be tried again."""
+
+    status = 429
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class ProofWanted(TooMany):
+    """Not without a proof of work that belongs to `key`, which names what is asked for."""
+
+    def __init__(self, message: str, seconds: int, key: str) -> None:
+        super().__init__(message, seconds)
+        self.key = key
 
 
 class MailServerError(MailerError):

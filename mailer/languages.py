@@ -2,7 +2,6 @@
 
 import datetime as dt
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,7 +68,8 @@ def exists(code: str) -> bool:
     return True
 
 
-def offered(configured: Sequence[str]) -> tuple[str, ...]:
+@cache
+def offered(configured: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the configured languages that pages and letters exist in, in the same order."""
     return tuple(code for code in configured if code == SOURCE or (exists(code) and catalogue(code).exists()))
 

@@ -30,6 +30,10 @@ class Purpose(StrEnum):
     MANAGE = "manage"
     GOODBYE = "goodbye"
     RESTORE = "restore"
+    FORM = "form"  # when a form was shown
+    WAIT = "wait"  # since when somebody waits
+    PROOF = "proof"
+    THROTTLE = "throttle"
 
 
 # Of those that don't last for ever.
@@ -103,18 +107,30 @@ class Links:
 
     def sign(self, purpose: Purpose, payload: str) -> str:
         """What `Signer.sign` makes, in a tenth of its time: every letter carries one."""
-        signature = b2a_base64(self.seals[purpose].of(payload.encode()), newline=False)
-        return f"{payload}.{signature.translate(URL_SAFE, b'=').decode()}"
+        return f"{payload}.{self.digest(purpose, payload)}"
+
+    def digest(self, purpose: Purpose, text: str) -> str:
+        """A keyed hash, for a name that must not be read back."""
+        digest = b2a_base64(self.seals[purpose].of(text.encode()), newline=False)
+        return digest.translate(URL_SAFE, b"=").decode()
 
     def read(self, purpose: Purpose, token: str) -> Claim:
         """What `token` says. Raises NotFound for one that is forged, garbled or of another purpose."""
-        try:
-            payload = self.signers[purpose].unsign(token.encode()).decode()
-        except (BadSignature, UnicodeError):
-            raise NotFound("this link is not one of ours, or part of it is missing") from None
-        uid, list_id, *asked = payload.split(".")
+        uid, list_id, *asked = self.verify(purpose, token).split(".")
         asked_at = EPOCH + int(asked[0], 16) * TICK if asked else None
         return Claim(uid, int(list_id), asked_at, LIFETIMES.get(purpose))
+
+    def verify(self, purpose: Purpose, signed: str) -> str:
+        """The payload of what `sign` made. Raises NotFound as `read` does."""
+        try:
+            return self.signers[purpose].unsign(signed.encode()).decode()
+        except (BadSignature, UnicodeError):
+            raise NotFound("this link is not one of ours, or part of it is missing") from None
+
+    def secret(self, purpose: Purpose) -> bytes:
+        """A key for what is no token, of the newest secret."""
+        key: bytes = self.signers[purpose].derive_key()
+        return key
 
     def page(self, path: str = "/", **query: str) -> str:
         """An absolute address of ours; `path` may hold a slot, which stays as it is."""

@@ -1,5 +1,6 @@
 """The list of this installation."""
 
+from flask import current_app
 from sqlalchemy import select
 
 from mailer import pepper
@@ -15,6 +16,15 @@ def the_list() -> MailingList:
     if found is None:
         raise NotFound(f"there is no list {settings().list_slug!r} yet: run 'mailer init'")
     return found
+
+
+def list_id() -> int:
+    """The list's number, which never changes: looked up once in a process. Raises NotFound before `mailer init`."""
+    known: dict[str, int] = current_app.extensions.setdefault("mailer.lists", {})
+    slug = settings().list_slug
+    if slug not in known:
+        known[slug] = the_list().id
+    return known[slug]
 
 
 def make_list() -> bool:

@@ -486,3 +486,14 @@ class Delivery(Base):
         CheckConstraint("(state = 'sending') = (run_id IS NOT NULL)", name="run_id"),
         {"postgresql_with": {"fillfactor": 60}},
     )
+
+
+class Throttle(Base):
+    """How often something was done in a slice of time that ends `at`. Keys name nobody: they are keyed hashes."""
+
+    __tablename__ = "throttle"
+
+    key: Mapped[str] = mapped_column(String(40), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    count: Mapped[int]
+    until: Mapped[datetime] = mapped_column(UTCDateTime, index=True)  # when no limit looks at it any more

@@ -1,10 +1,11 @@
 """Parsers of single settings: a raw value in, the parsed one out. A ValueError says what the value is or has wrong."""
 
+import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable
 from email.utils import getaddresses
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,8 @@ LONGEST_WORD = 100
 LONGEST_TEXT = 1000
 LONGEST_NAME = 200
 UNPRINTABLE = {"Cc", "Cs", "Co", "Zl", "Zp"}
+PERIODS = {"m": 60, "h": 3600, "d": 86400}
+LONGEST_PERIOD = 366 * 86400
 MAILBOX = re.compile(r"[^\s@<>(),;:\\\"\[\]]+@[\w.-]+")
 
 
@@ -68,6 +71,28 @@ def seconds(value: Any) -> float:
     if not 0 <= number <= 3600:
         raise ValueError("is not between 0 and 3600 seconds")
     return number
+
+
+class Limit(str):
+    """`20/1h`: at most 20 in an hour. A text, so that it is shown as it was written."""
+
+    most: int
+    seconds: int
+
+    def __new__(cls, written: str) -> Self:
+        found = re.fullmatch(r"(\d{1,7})/(\d{1,4})([mhd])", written)
+        if not found:
+            raise ValueError(f"has {written!r}, which is not a limit like 20/1h (m, h or d)")
+        made = super().__new__(cls, written)
+        made.most, made.seconds = int(found[1]), int(found[2]) * PERIODS[found[3]]
+        if not (made.most and 0 < made.seconds <= LONGEST_PERIOD):
+            raise ValueError(f"has {written!r}: at least 1, in a period of a minute to a year")
+        return made
+
+
+def limits(value: Any) -> tuple[Limit, ...]:
+    """Empty stands for "no limit"."""
+    return tuple(Limit(item) for item in several(value)) if value not in ("", []) else ()
 
 
 def several(value: Any) -> tuple[str, ...]:
@@ -131,6 +156,20 @@ def timezone(value: Any) -> str:
     except (OSError, ValueError, KeyError):
         raise ValueError("is not a time zone like Europe/Zurich") from None
     return name
+
+
+def resolver(value: Any) -> str:
+    """`system`, `off`, or the address of a name server: 192.0.2.53, [2001:db8::53]:5353."""
+    given = required_text(value)
+    if given in ("system", "off"):
+        return given
+    try:
+        parts = urlsplit(f"//{given}")
+        ipaddress.ip_address(parts.hostname or "")
+        parts.port  # noqa: B018 - raises ValueError for a port that is none
+    except ValueError:
+        raise ValueError("is neither system nor off nor a name server like 192.0.2.53 or 127.0.0.1:5353") from None
+    return given
 
 
 def choice(*words: str) -> Callable[[Any], str]:

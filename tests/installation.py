@@ -181,7 +181,7 @@ class LiveSite:
     """The site on a real port, for browsers and one-click requests. Use as a context manager."""
 
     def __init__(self, app: Flask) -> None:
-        self.server = create_server(app, host="127.0.0.1", port=0)
+        self.server = create_server(app, host="127.0.0.1", port=0, clear_untrusted_proxy_headers=False)
         self.url = f"http://127.0.0.1:{self.server.effective_port}"
         self.thread = threading.Thread(target=self.server.run, daemon=True)
 

@@ -1,6 +1,7 @@
 """`mailer serve`: the site, and the sender in the same process."""
 
 import errno
+import logging
 import os
 import signal
 import socket
@@ -18,9 +19,11 @@ from mailer.app import LARGEST_REQUEST
 from mailer.cli.common import application, say
 from mailer.config import settings
 from mailer.delivery.outbox import Sender
-from mailer.due import PIECES, Piece, keep_going
+from mailer.due import CHORES, PROMPT, Piece, keep_going, rarely
 from mailer.errors import MailerError
 from mailer.lists import the_list
+
+THREADS = 6  # of which three may wait for the DNS; one interpreter answers all, so more would be in each other's way
 
 
 @click.command("serve")
@@ -34,6 +37,7 @@ def command(host: str, port: int, *, no_sender: bool) -> None:
     Example, behind a proxy that speaks TLS:  mailer serve --port 8000
     """
     logs.set_up(logs.JsonFormatter())
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # which tells of every request that had to wait
     with application() as app:
         the_list()  # a database that isn't ready is said now, not to the first visitor
         end_on_sigterm()
@@ -47,10 +51,21 @@ def command(host: str, port: int, *, no_sender: bool) -> None:
 def serving(app: Flask, host: str, port: int, *, sender: bool) -> Iterator[Any]:
     """A server that is listening, and a sender at work beside it. Raises MailerError if the port is taken."""
     server = create_server(
-        app, sockets=[listen(host, port)], ident="", threads=8, max_request_body_size=2 * LARGEST_REQUEST
+        app,
+        sockets=[listen(host, port)],
+        ident="",
+        threads=THREADS,
+        # Idle visitors hold a connection each: with the default of 100, that many would keep everybody else out.
+        connection_limit=1000,
+        asyncore_use_poll=True,  # which `select` can't watch
+        channel_timeout=30,
+        max_request_body_size=2 * LARGEST_REQUEST,
+        # Which of them to believe is decided in app.py, for every server alike.
+        clear_untrusted_proxy_headers=False,
     )
-    # A thread each: a letter that somebody waits for must not wait for a digest to thousands.
-    senders = [Sender(in_app(app, piece)) for piece in PIECES] if sender else []
+    # A thread for each: a letter that somebody waits for must not wait for a digest to thousands.
+    pieces = (*PROMPT, *map(rarely, CHORES)) if sender else ()
+    senders = [Sender(in_app(app, piece)) for piece in pieces]
     for thread in senders:
         thread.start()
     try:

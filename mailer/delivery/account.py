@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
 from mailer.db import db, now
@@ -149,12 +150,20 @@ def rate(digest_id: int) -> float | None:
 
 def last_letter(session: Session, subscriber_id: int, kind: LetterKind) -> datetime | None:
     """When a letter of this kind was last written to this person."""
-    query = (
-        select(func.max(Delivery.created_at))
-        .join(Delivery.edition)
-        .where(Delivery.subscriber_id == subscriber_id, Edition.letter == kind)
-    )
-    return session.scalar(query)
+    return session.connection().scalar(newest_letter(), {"subscriber": subscriber_id, "kind": kind})
+
+
+@cache
+def newest_letter() -> Select[datetime | None]:
+    mine = Delivery.subscriber_id == bindparam("subscriber")
+    same = Edition.letter == bindparam("kind", type_=Edition.letter.type)
+    return select(func.max(Delivery.created_at)).join(Delivery.edition).where(mine, same)
+
+
+def count_letters(session: Session, subscriber_id: int, kind: LetterKind, since: datetime) -> int:
+    """How many letters of this kind were written to this person since then."""
+    theirs = and_(Delivery.subscriber_id == subscriber_id, Delivery.created_at >= since, Edition.letter == kind)
+    return session.scalar(select(func.count()).select_from(Delivery).join(Delivery.edition).where(theirs)) or 0
 
 
 class StoredEdition(NamedTuple):

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import now, transaction
 from mailer.delivery.outcomes import Outcome
-from mailer.models import Delivery, Digest, Edition, Subscriber, Subscription
+from mailer.models import Delivery, Digest, Subscriber, Subscription
 from mailer.states import DeliveryState, Frequency, SubscriptionState
 
 
@@ -63,9 +63,10 @@ def enlist(session: Session, digest: Digest, editions: Mapping[str, int], fallba
     return session.scalar(select(func.count()).select_from(Delivery).where(in_scope(digest.id))) or 0
 
 
-def enqueue(session: Session, edition: Edition, subscriber: Subscriber, at: datetime) -> None:
+def enqueue(session: Session, edition_id: int, subscriber_id: int, at: datetime) -> None:
     """One letter for one person, in the caller's transaction: it goes out if, and only if, that commits."""
-    session.add(Delivery(edition=edition, subscriber=subscriber, state=DeliveryState.QUEUED, created_at=at, next_at=at))
+    new = {"edition_id": edition_id, "subscriber_id": subscriber_id, "created_at": at, "next_at": at}
+    session.connection().execute(insert(Delivery), {**new, "state": DeliveryState.QUEUED})
 
 
 def in_scope(digest_id: int | None) -> ColumnElement[bool]:

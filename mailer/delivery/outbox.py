@@ -11,6 +11,7 @@ log = logging.getLogger(__name__)
 # Sent after the commit that put a letter into the outbox. Nobody need listen: the letter is in the database.
 filled = Signal("letters were put into the outbox")
 
+GATHER_SECONDS = 0.1  # after each piece of work: letters that come in the meantime go out together
 POLL_SECONDS = 1.0  # letters that another process wrote, and deferred ones that have become due
 
 
@@ -37,6 +38,7 @@ class Sender(threading.Thread):
                 self.work(self.ending)
             except Exception:  # a sender that died silently would leave every letter lying
                 log.exception("the sender met an error and goes on")
+            self.ending.wait(GATHER_SECONDS)
 
     def stop(self, timeout: float = 10.0) -> None:
         self.ending.set()

@@ -10,6 +10,7 @@ from mailer.errors import NotFound
 from mailer.links import LIFETIMES, Claim, Purpose, links
 from mailer.models import Subscription
 from mailer.states import ConsentKind, EndedReason, LeavingReason, LetterKind, SubscriptionState
+from mailer.subscriptions import throttle
 from mailer.subscriptions.consent import Evidence, record
 from mailer.subscriptions.letters import write
 from mailer.subscriptions.lookup import by_address, by_link
@@ -46,6 +47,7 @@ def end(session: Session, subscription: Subscription, evidence: Evidence) -> Non
     if subscription.state is not SubscriptionState.ENDED:
         subscription.end(EndedReason.UNSUBSCRIBED, now())
         record(session, subscription, ConsentKind.UNSUBSCRIBED, evidence)
+        throttle.forgive(session, subscription.subscriber.email_key)
         if settings().goodbye_letter:
             write(session, subscription, LetterKind.GOODBYE, now())
 

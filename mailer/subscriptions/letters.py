@@ -2,9 +2,10 @@
 
 import hashlib
 from datetime import datetime
+from functools import cache
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from mailer.config import settings
@@ -25,18 +26,29 @@ PAGES = {"confirm": "/confirm/", "not_me": "/not-me/", "manage": "/manage/", "re
 def write(session: Session, subscription: Subscription, kind: LetterKind, at: datetime) -> None:
     """Put a letter of this kind for this subscription into the outbox, in the caller's transaction."""
     subscriber = subscription.subscriber
-    edition = find_edition(session, subscription.list_id, kind, subscriber.language)
-    ledger.enqueue(session, edition, subscriber, at)
+    edition_id = find_edition(session, subscription.list_id, kind, subscriber.language)
+    ledger.enqueue(session, edition_id, subscriber.id, at)
 
 
-def find_edition(session: Session, list_id: int, kind: LetterKind, wanted: str) -> Edition:
-    """The stored edition of these words; the same words are stored once."""
+def find_edition(session: Session, list_id: int, kind: LetterKind, wanted: str) -> int:
+    """The id of the stored edition of these words; the same words are stored once."""
     languages = offered(settings().languages)
     language = wanted if wanted in languages else languages[0]
     subject, content, digest = made(kind, language)
     same = {"list_id": list_id, "letter": kind, "language": language, "sha256": digest}
-    insert_new(session, Edition, **same, subject=subject, content=content, created_at=now())
-    return session.scalars(select(Edition).filter_by(**same, digest_id=None)).one()
+    connection = session.connection()
+    found: int | None = connection.scalar(stored_edition(), same)
+    if found is None:
+        insert_new(session, Edition, **same, subject=subject, content=content, created_at=now())
+        found = connection.scalars(stored_edition(), same).one()
+    return found
+
+
+@cache
+def stored_edition() -> Select[int]:
+    columns = (Edition.list_id, Edition.letter, Edition.language, Edition.sha256)
+    same = [column == bindparam(column.key) for column in columns]
+    return select(Edition.id).where(*same, Edition.digest_id.is_(None))
 
 
 def made(kind: LetterKind, language: str) -> tuple[str, bytes, str]:

@@ -12,16 +12,18 @@ from mailer.db import now, scrub, step, transaction
 from mailer.delivery import account, outbox
 from mailer.languages import SOURCE
 from mailer.links import Claim, Purpose
-from mailer.lists import the_list
+from mailer.lists import list_id
 from mailer.models import Subscription, Topic
 from mailer.states import ConsentKind, Frequency, LetterKind, SubscriptionState
-from mailer.subscriptions import erasing, moving
+from mailer.subscriptions import erasing, moving, throttle
 from mailer.subscriptions.consent import Evidence, record
 from mailer.subscriptions.letters import write
 from mailer.subscriptions.lookup import by_address, by_link
+from mailer.subscriptions.throttle import UNLIMITED
 from mailer.subscriptions.verbs import SignUp, ask, find_or_create, is_silent
 
 ASK_AGAIN_AFTER = timedelta(minutes=10)
+MOST_A_DAY = 5
 LONGEST_PAUSE = timedelta(days=366)
 
 
@@ -47,7 +49,7 @@ def request_link(address: Address) -> None:
     with transaction() as session:
         known = by_address(address, lock=True) is not None
         with step(session, keep=known):
-            subscription = find_or_create(session, the_list().id, SignUp(address, SOURCE), at)
+            subscription = find_or_create(session, list_id(), SignUp(address, SOURCE), at)
             send_link(session, subscription, at)
     outbox.filled.send()
 
@@ -62,9 +64,10 @@ def request_fresh_link(token: str) -> None:
 
 
 def send_link(session: Session, subscription: Subscription, at: datetime) -> None:
-    """Unless one was written a moment ago, or the person wants no letters."""
+    """Unless one was written a moment ago, or several today, or the person wants no letters."""
     last = account.last_letter(session, subscription.subscriber_id, LetterKind.MANAGE_LINK)
-    due = not last or at >= last + ASK_AGAIN_AFTER
+    today = account.count_letters(session, subscription.subscriber_id, LetterKind.MANAGE_LINK, at - timedelta(days=1))
+    due = (not last or at >= last + ASK_AGAIN_AFTER) and today < MOST_A_DAY
     with step(session, keep=due and not is_silent(subscription, at)):
         write(session, subscription, LetterKind.MANAGE_LINK, at)
 
@@ -120,7 +123,8 @@ def ask_to_move(token: str, address: Address, evidence: Evidence) -> bool:
             return True
         language = subscription.subscriber.language
         person = SignUp(address, language, subscription.frequency, subscription.topics)
-        if waiting := ask(session, person, evidence, now()):
+        may_write = throttle.admit(session, address, UNLIMITED)
+        if waiting := ask(session, subscription.list_id, person, evidence, now(), may_write=may_write):
             waiting.paused_until = subscription.paused_until
             moving.plan(session, subscription, waiting)
     outbox.filled.send()

@@ -13,15 +13,16 @@ from mailer.addresses import Address
 from mailer.db import insert_new, now, step, transaction
 from mailer.delivery import account, outbox
 from mailer.links import LIFETIMES, Claim, Purpose
-from mailer.lists import the_list
+from mailer.lists import list_id
 from mailer.models import Subscriber, Subscription, fresh_uid
 from mailer.pepper import address_hash
 from mailer.states import ConsentKind, EndedReason, Frequency, LetterKind, SubscriptionState
-from mailer.subscriptions import moving
+from mailer.subscriptions import moving, throttle
 from mailer.subscriptions.consent import Evidence, record
 from mailer.subscriptions.letters import write
 from mailer.subscriptions.lookup import by_link
 from mailer.subscriptions.suppression import must_not_be_mailed
+from mailer.subscriptions.throttle import UNLIMITED, Visitor
 
 ASK_AGAIN_AFTER = timedelta(minutes=10)
 REMIND_AFTER = timedelta(days=7)
@@ -47,22 +48,30 @@ class Confirmation(StrEnum):
     GONE = auto()  # and nobody is left to write a fresh letter to
 
 
-def sign_up(person: SignUp, evidence: Evidence) -> None:
-    """Ask for a subscription. Says nothing of what was found: the caller's answer is the same for every state."""
+def sign_up(person: SignUp, evidence: Evidence, visitor: Visitor | None = None) -> None:
+    """Ask for a subscription. Says nothing of what was found: the caller's answer is the same for every state.
+
+    Raises TooMany or ProofWanted for a visitor who asks too much; operators have no limits.
+    """
+    on = list_id()
     with transaction() as session:
-        if waiting := ask(session, person, evidence, now()):
+        may_write = visitor is None or throttle.admit(session, person.address, visitor)
+        if waiting := ask(session, on, person, evidence, now(), may_write=may_write):
             moving.forget(session, waiting)
     outbox.filled.send()
 
 
-def ask(session: Session, person: SignUp, evidence: Evidence, at: datetime) -> Subscription | None:
-    """The subscription that a letter now asks to confirm, in the caller's transaction; None if none is due.
+def ask(
+    session: Session, on: int, person: SignUp, evidence: Evidence, at: datetime, *, may_write: bool = True
+) -> Subscription | None:
+    """The subscription on the list `on` that a letter now asks to confirm, in the caller's transaction; None if none is
+    due.
 
     The same is done for every state of an address, then kept or not: else the time of an answer would tell the state.
     """
-    welcome = not must_not_be_mailed(session, person.address)
+    welcome = not must_not_be_mailed(session, person.address) and may_write
     with step(session, keep=welcome):
-        subscription = find_or_create(session, the_list().id, person, at)
+        subscription = find_or_create(session, on, person, at)
         kind = letter_for(session, subscription, at) if welcome else None
         asks = kind is LetterKind.CONFIRMATION
         with step(session, keep=asks):
@@ -80,12 +89,19 @@ def ask_again(token: str, evidence: Evidence) -> None:
     at = now()
     with transaction() as session:
         _, subscription = by_link(Purpose.CONFIRM, token, lock=True)
-        if subscription and subscription.subscriber.email and (kind := letter_for(session, subscription, at)):
+        if subscription is None or not may_be_written_to(session, subscription):
+            return
+        if kind := letter_for(session, subscription, at):
             if kind is LetterKind.CONFIRMATION:
                 begin(session, subscription, at)
                 record(session, subscription, ConsentKind.ASKED, evidence, at)
             write(session, subscription, kind, at)
     outbox.filled.send()
+
+
+def may_be_written_to(session: Session, subscription: Subscription) -> bool:
+    email, key = subscription.subscriber.email, subscription.subscriber.email_key
+    return bool(email and key) and throttle.admit(session, Address(str(email), str(key)), UNLIMITED)
 
 
 def begin(session: Session, subscription: Subscription, at: datetime) -> None:
@@ -187,6 +203,8 @@ def confirm(token: str, evidence: Evidence) -> Confirmation:
         if found is Confirmation.OPEN and subscription:
             subscription.confirm(now())
             record(session, subscription, ConsentKind.CONFIRMED, evidence)
+            throttle.note_confirmation(session)
+            throttle.forgive(session, subscription.subscriber.email_key)
             moving.arrive(session, subscription, evidence)
     outbox.filled.send()
     return Confirmation.DONE if found is Confirmation.OPEN else found

@@ -2,11 +2,15 @@
 
 from flask import Flask
 
-from mailer.web import about, api, archive, leaving, managing, pages, signing_up
+from mailer.errors import ProofWanted, TooMany
+from mailer.web import about, api, archive, leaving, managing, pages, proving, signing_up, visitors
 
 
 def register(app: Flask) -> None:
     for blueprint in (pages.site, signing_up.site, leaving.site, managing.site, archive.site, about.site, api.site):
         app.register_blueprint(blueprint)
+    app.register_error_handler(ProofWanted, proving.ask_for_proof)
+    app.register_error_handler(TooMany, proving.refuse)
     app.after_request(pages.secure)
     app.context_processor(pages.furniture)
+    app.jinja_env.globals["form_stamp"] = visitors.stamp

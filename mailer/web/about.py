@@ -1,9 +1,17 @@
-"""Privacy, health."""
+"""Privacy, health, and what robots and finders of holes look for."""
 
-from flask import Blueprint, jsonify, render_template
+from dataclasses import asdict
+from datetime import timedelta
+
+from flask import Blueprint, Response, jsonify, render_template
 from flask.typing import ResponseReturnValue
 
+from mailer.config import settings
+from mailer.db import now
+from mailer.languages import offered
+from mailer.links import links
 from mailer.lists import the_list
+from mailer.subscriptions import throttle
 
 site = Blueprint("about", __name__)
 
@@ -15,5 +23,26 @@ def privacy() -> str:
 
 @site.get("/healthz")
 def health() -> ResponseReturnValue:
-    """200 when the database answers and holds the list; 503 otherwise."""
-    return jsonify(status="ok", list=the_list().slug)
+    """200 when the database answers and holds the list; 503 otherwise. `attack` only while sign-ups look like one."""
+    slug = the_list().slug
+    attack = throttle.attack()
+    return jsonify(status="ok", list=slug, **({"attack": asdict(attack)} if attack else {}))
+
+
+@site.get("/robots.txt")
+def robots() -> Response:
+    """Pages that a token opens are nobody's to index."""
+    closed = "".join(f"Disallow: /{page}/\n" for page in ("api", "confirm", "manage", "not-me", "unsubscribe"))
+    return Response(f"User-agent: *\n{closed}", content_type="text/plain; charset=utf-8")
+
+
+@site.get("/.well-known/security.txt")
+def security() -> Response:
+    """RFC 9116."""
+    lines = [
+        f"Contact: mailto:{settings().owner_address}",
+        f"Expires: {now() + timedelta(days=180):%Y-%m-%dT00:00:00Z}",
+        f"Preferred-Languages: {', '.join(offered(settings().languages))}",
+        f"Canonical: {links().page('/.well-known/security.txt')}",
+    ]
+    return Response("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")

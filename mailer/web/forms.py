@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import get_locale, gettext, lazy_gettext
 from werkzeug.datastructures import MultiDict
-from wtforms import EmailField, Field, Form, SelectMultipleField, StringField, ValidationError
+from wtforms import EmailField, Field, Form, HiddenField, SelectMultipleField, StringField, ValidationError
 from wtforms.i18n import get_translations
 
 from mailer import addresses, topics
@@ -22,8 +22,9 @@ from mailer.lists import the_list
 from mailer.models import Subscription, Topic
 from mailer.parsing import is_word
 from mailer.states import Frequency, LeavingReason
-from mailer.subscriptions import managing
+from mailer.subscriptions import domains, managing, screening
 from mailer.subscriptions.verbs import SignUp
+from mailer.web import visitors
 
 FREQUENCIES = {
     Frequency.IMMEDIATE: lazy_gettext("As soon as there is news"),
@@ -59,6 +60,12 @@ class AddressForm(PageForm):
             raise ValidationError(gettext("Enter your e-mail address."))
         try:
             self.address = addresses.parse(field.data, international=True)
+            screening.refuse_ours(self.address)
+            domains.check(self.address)
+        except domains.NoMail:
+            raise ValidationError(
+                gettext("No mail can be sent to %(domain)s. Check the part after the @.", domain=self.address.domain)
+            ) from None
         except BadAddress:
             raise ValidationError(
                 gettext("This is not an address that mail can be sent to. It should look like name@example.org.")
@@ -109,10 +116,33 @@ def named(found: Iterable[Topic]) -> dict[str, str]:
 
 
 class SignUpForm(AddressForm, ChoicesForm):
+    sure = HiddenField()  # the address that was asked about
+
     def __init__(self, given: Mapping[str, Any] | None = None) -> None:
         super().__init__(
             MultiDict(given) if given else None, language=str(get_locale()), frequency=Frequency.WEEKLY.value
         )
+
+    def is_sure(self) -> bool:
+        """Whether the address of a valid form is meant as it is: one that looks mistyped is asked about once.
+
+        Only our own form can ask; who sends the same again has answered.
+        """
+        if visitors.age() is visitors.Age.UNKNOWN or self.sure.data == self.address.email:
+            return True
+        meant = screening.suggest(self.address)
+        if meant is None:
+            return True
+        self.sure.data = self.address.email
+        self.email.errors = [gettext("Did you mean %(address)s? If not, choose Subscribe again.", address=meant)]
+        return False
+
+    def is_current(self) -> bool:
+        """Whether the form was opened lately; one that was not is offered again as it was filled in."""
+        if visitors.age() is not visitors.Age.STALE:
+            return True
+        self.email.errors = [gettext("This page was open for more than a day. Check what you wrote and send it again.")]
+        return False
 
     def sign_up(self) -> SignUp:
         """What a valid form asks for."""

@@ -9,6 +9,7 @@ from mailer.links import links
 from mailer.states import LeavingReason
 from mailer.subscriptions import leaving, moving
 from mailer.web.forms import WhyForm
+from mailer.web.guards import from_our_pages
 from mailer.web.signing_up import evidence
 
 site = Blueprint("leaving", __name__)
@@ -35,6 +36,7 @@ def goodbye(token: str) -> str:
 
 
 @site.post("/goodbye/<token>")
+@from_our_pages
 def after_leaving(token: str) -> tuple[str, int]:
     """Come back, or say why one left."""
     if "undo" in request.form:
@@ -54,6 +56,7 @@ def not_me(token: str) -> str:
 
 
 @site.post("/not-me/<token>")
+@from_our_pages
 def say_not_me(token: str) -> str:
     undo = "undo" in request.form
     act = leaving.own if undo else leaving.disown
@@ -69,6 +72,7 @@ def restore(token: str) -> tuple[str, int]:
 
 
 @site.post("/restore/<token>")
+@from_our_pages
 def take_back(token: str) -> tuple[str, int]:
     done = moving.take_back(token, evidence(links().page("/restore/")))
     return render_template("pages/back.html" if done else "pages/restore_over.html"), 200 if done else 410

@@ -15,6 +15,7 @@ from mailer.models import Subscription
 from mailer.states import SubscriptionState
 from mailer.subscriptions import exporting, managing, people
 from mailer.web.forms import AddressForm, ManageForm
+from mailer.web.guards import from_our_pages
 from mailer.web.signing_up import evidence
 
 site = Blueprint("managing", __name__, url_prefix="/manage")
@@ -37,6 +38,7 @@ def ask() -> str:
 
 
 @site.post("")
+@from_our_pages
 def send_link() -> tuple[str, int]:
     """The same answer for every address that is well formed."""
     form = AddressForm(request.form)
@@ -47,6 +49,7 @@ def send_link() -> tuple[str, int]:
 
 
 @site.post("/<token>/fresh")
+@from_our_pages
 def send_fresh_link(token: str) -> str:
     managing.request_fresh_link(token)
     return render_template("pages/link_sent.html")
@@ -86,6 +89,7 @@ def page_of(part: str, token: str, subscription: Subscription, form: AddressForm
 
 
 @site.post("/<token>")
+@from_our_pages
 def change(token: str) -> ResponseReturnValue:
     """What is changed follows from the fields that are sent."""
     subscription = managing.open_link(token)
@@ -124,6 +128,7 @@ def erase(token: str) -> ResponseReturnValue:
 
 
 @site.post("/<token>/close")
+@from_our_pages
 def close(token: str) -> str:
     managing.close(token)
     return render_template("pages/closed.html")

@@ -11,22 +11,43 @@ from mailer.links import links
 
 site = Blueprint("pages", __name__, static_folder="static", static_url_path="/static")
 
+
+def policy(*, script: str = "", worker: str = "", image: str = "'self' data:") -> str:
+    """What a page may load and where its forms may go: our own sheet and pictures, no script unless it says so."""
+    sources = {
+        "default-src": "'none'",
+        "script-src": script,
+        "worker-src": worker,
+        "style-src": "'self'",
+        "img-src": image,
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "object-src": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in sources.items() if value)
+
+
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": policy(),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
     "X-Content-Type-Options": "nosniff",
 }
+WITH_PICTURES = policy(image="'self' data: https:")  # announcements may show pictures of other sites
+ONE_YEAR = "max-age=31536000; includeSubDomains"
 CACHEABLE = ("pages.static", "archive.index", "archive.show")
 
 
 def secure(response: Response) -> Response:
     """Every response, errors and static files too. A view may be stricter or, where it says why, looser."""
+    if request.endpoint == "archive.show":
+        response.headers.setdefault("Content-Security-Policy", WITH_PICTURES)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if settings().base_url.startswith("https:"):
+        response.headers.setdefault("Strict-Transport-Security", ONE_YEAR)
     if request.endpoint not in CACHEABLE:
         response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault("Content-Language", str(get_locale()))

@@ -1,13 +1,13 @@
 """The form, its answer and the confirmation. The answer is the same for every address that is well formed."""
 
-import ipaddress
-
 from flask import Blueprint, render_template, request
 
 from mailer.links import links
 from mailer.subscriptions import consent, verbs
 from mailer.subscriptions.verbs import Confirmation
+from mailer.web import proving, visitors
 from mailer.web.forms import SignUpForm
+from mailer.web.guards import from_our_pages
 
 site = Blueprint("signing_up", __name__)
 
@@ -20,9 +20,12 @@ def form() -> str:
 @site.post("/subscribe")
 def subscribe() -> tuple[str, int]:
     given = SignUpForm(request.form)
-    if not given.validate():
+    if visitors.is_trapped():
+        return render_template("pages/check_your_mail.html"), 200  # a robot that thinks it is done comes less often
+    if not (given.validate() and given.is_current() and given.is_sure()):
         return render_template("pages/form.html", form=given, wording=consent.wording()), 400
-    verbs.sign_up(given.sign_up(), evidence(links().page("/subscribe")))
+    visitor = visitors.visitor(given.address, *proving.brought(request.form))
+    verbs.sign_up(given.sign_up(), evidence(links().page("/subscribe")), visitor)
     return render_template("pages/check_your_mail.html"), 200
 
 
@@ -38,6 +41,7 @@ def confirm(token: str) -> tuple[str, int]:
 
 
 @site.post("/confirm/<token>/fresh")
+@from_our_pages
 def send_fresh_letter(token: str) -> str:
     """The same answer whether a letter is due or not, as for the form."""
     verbs.ask_again(token, evidence(links().page("/confirm/")))
@@ -57,12 +61,4 @@ def page_for(state: Confirmation, token: str) -> tuple[str, int]:
 
 
 def evidence(page: str) -> consent.Evidence:
-    return consent.shown(page, ip=client_address(), user_agent=request.user_agent.string.replace("\0", ""))
-
-
-def client_address() -> str | None:
-    """Where the request came from, if what a proxy says is an address at all."""
-    try:
-        return str(ipaddress.ip_address(request.remote_addr or ""))
-    except ValueError:
-        return None
+    return consent.shown(page, ip=visitors.client_address(), user_agent=request.user_agent.string.replace("\0", ""))

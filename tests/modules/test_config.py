@@ -50,6 +50,18 @@ GOOD = [
     ("KEEP_REPLIES_DAYS", "10", 10),
     ("GOODBYE_LETTER", "yes", True),
     ("TRUSTED_PROXIES", "10", 10),
+    ("LIMIT_ADDRESS", "1/10m, 3/24h", ("1/10m", "3/24h")),
+    ("LIMIT_CLIENT", "", ()),
+    ("LIMIT_NETWORK", "60/1h", ("60/1h",)),
+    ("LIMIT_DOMAIN", "9999999/366d", ("9999999/366d",)),
+    ("LIMIT_ALL", "1/1m", ("1/1m",)),
+    ("LIMIT_WAITING", "30/1h", ("30/1h",)),
+    ("LIMIT_FACTOR", "1", 1),
+    ("ATTACK_RATIO", "0", 0),
+    ("PROOF_COST", "1000000", 1_000_000),
+    ("DNS_RESOLVER", "off", "off"),
+    ("DNS_RESOLVER", "192.0.2.53", "192.0.2.53"),
+    ("DNS_RESOLVER", "[2001:db8::53]:5353", "[2001:db8::53]:5353"),
 ]
 BAD = [
     ("SECRET_KEY", "short"),
@@ -112,6 +124,19 @@ BAD = [
     ("KEEP_REPLIES_DAYS", "-1"),
     ("GOODBYE_LETTER", "perhaps"),
     ("TRUSTED_PROXIES", "-1"),
+    ("LIMIT_ADDRESS", "1/10"),
+    ("LIMIT_ADDRESS", "1/10m,"),
+    ("LIMIT_CLIENT", "0/1h"),
+    ("LIMIT_NETWORK", "1/0h"),
+    ("LIMIT_DOMAIN", "1/367d"),
+    ("LIMIT_ALL", "-1/1h"),
+    ("LIMIT_WAITING", "many"),
+    ("LIMIT_FACTOR", "0"),
+    ("ATTACK_RATIO", "101"),
+    ("PROOF_COST", "0"),
+    ("DNS_RESOLVER", ""),
+    ("DNS_RESOLVER", "ns.example.org"),
+    ("DNS_RESOLVER", "192.0.2.53:port"),
 ]
 
 

@@ -1,0 +1,85 @@
+"""Who is at the other end of a request, as far as limits need to know."""
+
+import ipaddress
+import re
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from ipaddress import IPv4Address, IPv6Address
+
+from flask import request
+
+from mailer.addresses import Address
+from mailer.config import settings
+from mailer.db import now
+from mailer.errors import NotFound
+from mailer.links import Purpose, links
+from mailer.subscriptions import proof, throttle
+from mailer.subscriptions.throttle import Visitor
+
+HASTY = timedelta(seconds=2)  # nobody reads and fills in a form sooner
+STALE = timedelta(hours=24)
+TRAP = "website"  # a field that people don't see and robots fill in
+STAMP = "shown"
+
+
+class Age(Enum):
+    """Of the form that was sent: none if it is not ours."""
+
+    UNKNOWN = auto()
+    HASTY = auto()
+    GOOD = auto()
+    STALE = auto()
+
+
+def stamp() -> str:
+    """When a form was shown, for the form to bring back."""
+    return links().sign(Purpose.FORM, f"{int(now().timestamp() * 1000):x}")
+
+
+def age() -> Age:
+    """A stamp that was tampered with is a robot's: it counts as hasty."""
+    given = request.form.get(STAMP)
+    if given is None:
+        return Age.UNKNOWN
+    try:
+        shown = datetime.fromtimestamp(int(links().verify(Purpose.FORM, given), 16) / 1000, UTC)
+    except NotFound:
+        return Age.HASTY
+    passed = now() - shown
+    return Age.HASTY if passed < HASTY else Age.GOOD if passed < STALE else Age.STALE
+
+
+def is_trapped() -> bool:
+    return bool(request.form.get(TRAP))
+
+
+def visitor(address: Address, solution: str = "", waiting: str = "") -> Visitor:
+    """Who asks for a letter to `address`. Raises nothing: what can't be told is left open."""
+    ip = client_ip()
+    found = age()
+    return Visitor(
+        ip=ip,
+        hasty=found is Age.HASTY,
+        timed=found is not Age.UNKNOWN,
+        proof=proof.check(throttle.key_of_address(address), solution, waiting),
+        limited=not (settings().is_trial and ip is not None and ip.is_loopback),
+    )
+
+
+def client_address() -> str | None:
+    ip = client_ip()
+    return str(ip) if ip else None
+
+
+def client_ip() -> IPv4Address | IPv6Address | None:
+    """Where the request came from, by as many proxies as the settings trust; None if what they say is no address.
+
+    Some proxies add a port, and a socket for both kinds of addresses shows IPv4 ones as ::ffff:192.0.2.1.
+    """
+    given = re.sub(r"^\[(.*)\](:\d+)?$", r"\1", request.remote_addr or "")
+    given = re.sub(r"^([\d.]+):\d+$", r"\1", given).partition("%")[0]
+    try:
+        ip = ipaddress.ip_address(given)
+    except ValueError:
+        return None
+    return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
