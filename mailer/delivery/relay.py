@@ -1,12 +1,14 @@
 """What our mail server can do, as far as the last session told: a form has no time to ask it."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import flask_mail
 from flask import current_app
-from sqlalchemy import select, update
+from sqlalchemy import exc, select, update
 
 from mailer.db import db, insert_new, now, transaction
+from mailer.errors import DatabaseError
 from mailer.models import MailServer
 
 TOLD_AGAIN = timedelta(days=1)
@@ -24,11 +26,16 @@ def takes_international() -> bool:
 
 
 def note(*, international: bool) -> None:
-    """Write down what a session was offered. Costs nothing while it stays the same."""
-    known = db.session.execute(select(MailServer.international, MailServer.seen_at).filter_by(name=name())).first()
-    db.session.rollback()
-    if known and known.international == international and now() < known.seen_at + TOLD_AGAIN:
-        return
+    """Write down what a session was offered. Costs one look while it stays the same; a database in trouble is no reason
+    to call letters lost that have gone out."""
+    with suppress(DatabaseError, exc.SQLAlchemyError):
+        known = db.session.execute(select(MailServer.international, MailServer.seen_at).filter_by(name=name())).first()
+        db.session.rollback()
+        if known is None or known.international != international or now() >= known.seen_at + TOLD_AGAIN:
+            write(international)
+
+
+def write(international: bool) -> None:
     with transaction() as session:
         insert_new(session, MailServer, name=name(), international=international, seen_at=now())
         here = update(MailServer).where(MailServer.name == name())

@@ -10,7 +10,7 @@ from mailer.errors import NotFound
 from mailer.links import LIFETIMES, Claim, Purpose, links
 from mailer.models import Subscription
 from mailer.states import ConsentKind, EndedReason, LeavingReason, LetterKind, SubscriptionState
-from mailer.subscriptions import throttle
+from mailer.subscriptions import moving, throttle
 from mailer.subscriptions.consent import Evidence, record
 from mailer.subscriptions.letters import write
 from mailer.subscriptions.lookup import by_address, by_link
@@ -56,6 +56,8 @@ def goodbye_token(subscription: Subscription) -> str | None:
     """Belongs to this one departure; None if that can't be taken back any more."""
     at, lifetime = subscription.ended_at, LIFETIMES[Purpose.GOODBYE]
     if at is None or subscription.ended_reason is not EndedReason.UNSUBSCRIBED or now() >= at + lifetime:
+        return None
+    if subscription.not_me_at or moving.has_moved(subscription):
         return None
     return links().passing_token(Purpose.GOODBYE, subscription.subscriber.uid, subscription.list_id, at)
 

@@ -3,10 +3,10 @@
 Each address keeps a row, evidence and links of its own (ADR 21).
 """
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
-from mailer.db import now, transaction
+from mailer.db import db, now, transaction
 from mailer.links import Claim, Purpose
 from mailer.models import Move, Subscription
 from mailer.states import ConsentKind, EndedReason, LetterKind, SubscriptionState
@@ -36,6 +36,12 @@ def arrive(session: Session, arrives: Subscription, evidence: Evidence) -> None:
     leaves.end(EndedReason.UNSUBSCRIBED, move.done_at)
     record(session, leaves, ConsentKind.MOVED, evidence)
     write(session, leaves, LetterKind.ADDRESS_CHANGE, move.done_at)
+
+
+def has_moved(subscription: Subscription) -> bool:
+    """Whether it ended because another address took its place: that is taken back by a link of its own."""
+    ended = Move.done_at == subscription.ended_at
+    return bool(db.session.scalar(select(exists().where(Move.from_id == subscription.id, ended))))
 
 
 def can_return(token: str) -> bool:

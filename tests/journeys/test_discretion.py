@@ -47,9 +47,9 @@ def test_no_log_of_a_whole_journey_names_anybody(here: Installation) -> None:
     breaking.execute("ALTER TABLE consent_event RENAME TO elsewhere")
     assert call(url + confirm) == 503
     breaking.execute("ALTER TABLE elsewhere RENAME TO consent_event")
-    breaking.execute("UPDATE subscription SET topics = 'not json'")
+    breaking.execute("UPDATE subscription SET left_because = 'no word of ours'")
     assert call(url + confirm) == 500, "a bug, with its trace in the log"
-    breaking.execute("UPDATE subscription SET topics = '[]'")
+    breaking.execute("UPDATE subscription SET left_because = NULL")
     breaking.close()
     assert call(url + confirm) == 200
     sent = here.run("digest", "send", here.draft(), "--yes")

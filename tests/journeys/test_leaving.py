@@ -138,6 +138,18 @@ def test_it_can_be_undone_for_an_hour_and_only_that_departure(here: Installation
     assert here.json("stats")["ended"] == 1
 
 
+def test_who_said_not_me_is_not_asked_whether_it_was_a_mistake_to_leave(here: Installation) -> None:
+    here.sign_up("ada@example.org")
+    here.run("run-due")
+    not_me = link_in(here.letters("ada@example.org")[0], "not-me")
+    here.confirm("ada@example.org")
+    here.run("digest", "send", here.draft(), "--yes")
+    here.site.post(not_me)
+    page = here.site.post(leave_link(here.letters("ada@example.org")[-1])).text
+    assert "You have left the list" in page
+    assert "/goodbye/" not in page
+
+
 def test_a_reason_is_asked_for_afterwards_and_need_not_be_given(here: Installation) -> None:
     """D-131"""
     after = follow_up(left(here))

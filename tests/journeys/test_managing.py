@@ -213,12 +213,15 @@ def test_a_table_holds_no_formula(here: Installation) -> None:
     assert "'=cmd@example.org" in here.site.get(part(here.manage_link("=cmd@example.org"), "data.csv")).text
 
 
+def link_to_leave(here: Installation, email: str) -> str:
+    found = re.search(r'href="(/unsubscribe/[^"]+)"', here.site.get(here.manage_link(email)).text)
+    assert found
+    return found[1]
+
+
 def test_the_link_leads_to_leaving(here: Installation) -> None:
     here.subscribed("ada@example.org")
-    page = here.site.get(here.manage_link("ada@example.org")).text
-    leave = re.search(r'href="(/unsubscribe/[^"]+)"', page)
-    assert leave
-    here.site.post(leave[1])
+    here.site.post(link_to_leave(here, "ada@example.org"))
     assert here.json("stats")["ended"] == 1
 
 
@@ -302,12 +305,15 @@ def test_the_old_address_is_told_and_can_take_it_back(here: Installation) -> Non
     """D-132: notice to the old address, with a way to object."""
     with time_machine.travel(BEGIN) as clock:
         here.subscribed("old@example.org")
+        leave = link_to_leave(here, "old@example.org")
+        clock.move_to("2026-03-01T12:15:00Z")
         move(here, "old@example.org", "new@example.org")
         notice = here.letters("old@example.org")[-1]
         assert notice.subject == "Your address on Frontier Technologies was changed"
         assert "new@example.org" not in notice.part("plain")
         link = link_in(notice, "restore")
         assert here.counts() == {"pending": 0, "confirmed": 1, "ended": 1}
+        assert "/goodbye/" not in here.site.post(leave).text, "it is taken back by its own link alone"
         clock.move_to("2026-03-08T11:00:00Z")
         assert "Change it back</button>" in here.site.get(link).text
         assert "You are subscribed" in here.site.post(link).text

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailer import addresses
 from mailer.errors import BadAddress
-from mailer.links import Links
+from mailer.links import LIFETIMES, Links
 from mailer.logs import JsonFormatter, PlainFormatter
 from mailer.masking import mask
 
@@ -24,6 +24,7 @@ MASKED = [
     ("GET /?email=ada%40example.org HTTP/1.1", "GET /***%40e*** HTTP/1.1"),
     ("/confirm/abc.1.5f.sig?lang=fr", "/confirm/[token]?lang=fr"),
     ("/unsubscribe/cut-off", "/unsubscribe/[token]"),
+    *((f"/{page}/a.1.sig/x", f"/{page}/[token]/x") for page in ("manage", "not-me", "goodbye", "restore")),
     ("digest 1 of list 2: 3.4 a second", "digest 1 of list 2: 3.4 a second"),
     ("postgresql+psycopg.errors.UniqueViolation", "postgresql+psycopg.errors.UniqueViolation"),
 ]
@@ -49,7 +50,8 @@ def test_no_address_that_we_take_is_readable(local: str, domain: str) -> None:
 
 @given(st.text("abcdefXYZ019-_", min_size=16, max_size=16), st.integers(1, 99))
 def test_no_token_is_readable(uid: str, list_id: int) -> None:
-    for token in (LINKS.unsubscribe_token(uid, list_id), LINKS.confirm_token(uid, list_id, datetime.now(UTC))):
+    passing = [LINKS.passing_token(purpose, uid, list_id, datetime.now(UTC)) for purpose in LIFETIMES]
+    for token in (LINKS.unsubscribe_token(uid, list_id), LINKS.not_me_token(uid, list_id), *passing):
         for text in (f"Exception on /elsewhere/{token} [POST]", f"token={token}", token):
             assert token.rpartition(".")[2] not in mask(text)
 
