@@ -31,7 +31,7 @@ NOTHING = {
     Purpose.GOODBYE: (200, "You are not subscribed"),
     Purpose.RESTORE: (410, "There is nothing to change back"),
 }
-EVERY = list(Purpose)
+EVERY = list(NOTHING)
 BODIES: dict[Purpose, dict[str, str]] = {Purpose.GOODBYE: {"undo": "yes"}, Purpose.MANAGE: {"frequency": "monthly"}}
 
 
