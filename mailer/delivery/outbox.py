@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 # Sent after the commit that put a letter into the outbox. Nobody need listen: the letter is in the database.
 filled = Signal("letters were put into the outbox")
 
-GATHER_SECONDS = 0.1  # after each piece of work: letters that come in the meantime go out together
+GATHER_SECONDS = 0.25  # after each piece of work: letters that come in the meantime go out together
 POLL_SECONDS = 1.0  # letters that another process wrote, and deferred ones that have become due
 
 

@@ -1,6 +1,7 @@
 """The form, its answer and the confirmation. The answer is the same for every address that is well formed."""
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, current_app, render_template, request
+from flask_babel import get_locale
 
 from mailer.links import links
 from mailer.subscriptions import consent, verbs
@@ -21,12 +22,21 @@ def form() -> str:
 def subscribe() -> tuple[str, int]:
     given = SignUpForm(request.form)
     if visitors.is_trapped():
-        return render_template("pages/check_your_mail.html"), 200  # a robot that thinks it is done comes less often
+        return check_your_mail(), 200  # a robot that thinks it is done comes less often
     if not (given.validate() and given.is_current() and given.is_sure()):
         return render_template("pages/form.html", form=given, wording=consent.wording()), 400
     visitor = visitors.visitor(given.address, *proving.brought(request.form))
     verbs.sign_up(given.sign_up(), evidence(links().page("/subscribe")), visitor)
-    return render_template("pages/check_your_mail.html"), 200
+    return check_your_mail(), 200
+
+
+def check_your_mail() -> str:
+    """The one answer for everybody, rendered once in each language."""
+    answers: dict[str, str] = current_app.extensions.setdefault("mailer.answers", {})
+    code = str(get_locale())
+    if code not in answers:
+        answers[code] = render_template("pages/check_your_mail.html")
+    return answers[code]
 
 
 @site.get("/confirm/<token>")
