@@ -17,7 +17,7 @@ from .. import catalogues
 CODES = tuple(catalogues.every())
 SCRIPTS = {"ar": "ARABIC", "ru": "CYRILLIC", "zh": "CJK"}
 # Short words that are the same in both languages, and what has no words at all.
-SAME = {"Publication", "Error: %(title)s", "%(list)s, %(date)s"}
+SAME = {"Pause", "Publication", "Error: %(title)s", "%(list)s, %(date)s"}
 ISOLATED = re.compile("\u2068%\\((?P<name>\\w+)\\)[sd]\u2069")
 COPIED = {"address", "url", "num"}  # what people copy must hold nothing invisible
 
