@@ -118,3 +118,4 @@ def own(token: str, evidence: Evidence) -> None:
         if subscription and subscription.not_me_at:
             subscription.not_me_at = None
             record(session, subscription, ConsentKind.NOT_ME_UNDONE, evidence)
+            throttle.forgive(session, subscription.subscriber.email_key)

@@ -12,6 +12,7 @@ from mailer.errors import NotAllowed, NotFound
 from mailer.models import Subscriber, Suppression
 from mailer.pepper import address_hash
 from mailer.states import SuppressionReason
+from mailer.subscriptions import throttle
 
 
 def suppress(session: Session, email_hash: str, reason: SuppressionReason) -> None:
@@ -41,6 +42,7 @@ def allow(address: Address, *, by: str) -> None:
         rows = delete(Suppression).where(Suppression.email_hash == address_hash(address))
         if not session.connection().execute(rows).rowcount:
             raise NotFound("nobody of this address asked never to be written to")
+        throttle.forgive(session, address.key)
         audit.note(session, by, "allow", "somebody who had asked never to be written to")
 
 

@@ -75,6 +75,8 @@ def asking(here: Installation) -> Installation:
 
 
 def test_who_proves_it_gets_the_letter_with_all_they_chose(asking: Installation) -> None:
+    for topic in ("policy", "data"):
+        asking.run("topic", "add", topic)
     asked = Stranger(asking).post("ada@example.org", frequency="monthly", topics=["policy", "data"], language="fr")
     assert wants_proof(asked)
     assert Stranger(asking).prove(asked).status_code == 200

@@ -91,7 +91,7 @@ def test_a_choice_is_changed_by_keyboard_alone(browser: Browser, here: Installat
 
 
 def press_tab_until(page: Page, name: str) -> None:
-    for _ in range(40):
+    for _ in range(60):
         page.keyboard.press("Tab")
         focused = page.locator(":focus")
         if focused.count() and name in (focused.inner_text() or focused.locator("xpath=..").inner_text()):

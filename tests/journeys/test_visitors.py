@@ -42,7 +42,7 @@ def test_a_person_signs_up_confirms_and_leaves(here: Installation, visitor: Visi
     visitor.open(leave_link(here.letters("ada@example.org")[-1]))
     visitor.press("Unsubscribe")
     visitor.sees("You have left the list")
-    assert here.json("stats") == {"pending": 0, "confirmed": 0, "ended": 1}
+    assert here.counts() == {"pending": 0, "confirmed": 0, "ended": 1}
 
 
 def test_what_is_wrong_is_said_first_and_leads_to_its_field(visitor: Visitor) -> None:
