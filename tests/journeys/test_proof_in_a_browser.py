@@ -6,21 +6,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from ..conftest import need
 from ..installation import Installation, LiveSite
-from ..servers.browser import ADVICE, chromium, find_chromium
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = find_chromium()
-    need("browser", path, ADVICE)
-    assert path
-    with chromium(path) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import Browser
 
 from mailer.db import Base, db
 
-from ..conftest import need
 from ..installation import BASE_URL, Installation, LiveSite, link_in
-from ..servers.browser import ADVICE, chromium, find_chromium
 
 LINK = re.compile(rf"{re.escape(BASE_URL)}(/[^\s\"<>]*)")
 INNER = re.compile(r'(?:href|action)="(/[^"]*)"')
@@ -75,14 +74,11 @@ def test_a_client_that_opens_every_link_of_every_letter_changes_nothing(here: In
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_browser_that_opens_every_link_and_waits_changes_nothing(here: Installation) -> None:
+def test_a_browser_that_opens_every_link_and_waits_changes_nothing(browser: Browser, here: Installation) -> None:
     """D-26, D-113: scanners run JavaScript, too, and look at a page for a while."""
-    path = find_chromium()
-    need("browser", path, ADVICE)
-    assert path
     links = every_letter(here)
     before = contents(here)
-    with LiveSite(here.app) as site, chromium(path) as browser:
+    with LiveSite(here.app) as site:
         pages = [browser.new_page() for _ in links]
         for page, link in zip(pages, links, strict=True):
             answer = page.goto(site.url + link)

@@ -1,25 +1,12 @@
 """One's own settings in Chromium: by keyboard and without scripts, and accessible on every page (D-174)."""
 
-from collections.abc import Iterator
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from ..conftest import need
 from ..installation import Installation, LiveSite, link_in
-from ..servers.browser import ADVICE, chromium, find_chromium
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = find_chromium()
-    need("browser", path, ADVICE)
-    assert path
-    with chromium(path) as opened:
-        yield opened
 
 
 def check(page: Page) -> None:
