@@ -30,17 +30,17 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mailer.db import now, transaction
-from mailer.delivery.ledger import cancel, in_scope, owned, settle
+from mailer.delivery.ledger import cancel, gets_digests, in_scope, owned, settle
 from mailer.delivery.outcomes import Outcome
 from mailer.errors import DatabaseError
 from mailer.models import Delivery, Digest, Run, Subscriber, Subscription
-from mailer.states import DeliveryState, DigestState, SubscriptionState
+from mailer.states import DeliveryState, DigestState
 
 Query = Select[*tuple[Any, ...]]
 Column = InstrumentedAttribute[Any]
 
 PUT_OFF = timedelta(hours=1)  # how long letters to a provider that refuses everybody wait
-LEFT = "left the list before the letter went out"
+LEFT = "left the list, or paused, before the letter went out"
 
 
 class Letter(NamedTuple):
@@ -234,8 +234,8 @@ EVERY_COLUMN = (
 
 def of_digest(*rows: ColumnElement[bool], columns: Sequence[Column] = EVERY_COLUMN) -> Query:
     theirs = and_(Subscription.list_id == bindparam("list"), Subscription.subscriber_id == Delivery.subscriber_id)
-    confirmed = Subscription.state == SubscriptionState.CONFIRMED
-    query = look(Delivery.digest_id == bindparam("digest"), confirmed, columns).outerjoin(Subscription, theirs)
+    wanted = gets_digests(bindparam("at", type_=Subscription.paused_until.type))
+    query = look(Delivery.digest_id == bindparam("digest"), wanted, columns).outerjoin(Subscription, theirs)
     return query.where(*rows).with_for_update(of=Delivery)
 
 

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Select,
     Update,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    not_,
     or_,
     select,
     text,
@@ -28,13 +30,18 @@ from mailer.models import Delivery, Digest, Subscriber, Subscription
 from mailer.states import DeliveryState, Frequency, SubscriptionState
 
 
+def gets_digests(at: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
+    """Whether somebody is subscribed and not pausing."""
+    pauses = and_(Subscription.paused_until.is_not(None), Subscription.paused_until > at)
+    return and_(Subscription.state == SubscriptionState.CONFIRMED, not_(pauses))
+
+
 def confirmed(list_id: int, frequency: Frequency | None) -> Select[int]:
     """The subscribers that a digest of this frequency goes to (every frequency if none is given)."""
     query = (
         select(Subscriber.id)
         .join(Subscription, Subscription.subscriber_id == Subscriber.id)
-        .where(Subscription.list_id == list_id, Subscription.state == SubscriptionState.CONFIRMED)
-        .where(or_(Subscription.paused_until.is_(None), Subscription.paused_until <= now()))
+        .where(Subscription.list_id == list_id, gets_digests(now()))
     )
     return query.where(Subscription.frequency == frequency) if frequency else query
 

@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
 
 from ..installation import BASE_URL, Installation, link_in
+from ..servers.ports import free_port
 
 BEGIN = "2026-03-01T12:00:00Z"
 
@@ -175,6 +177,20 @@ def test_who_pauses_gets_no_digest_until_the_day(here: Installation) -> None:
         clock.move_to("2026-03-09T15:01:00Z")
         here.run("digest", "send", here.draft(), "--yes", "--expect", "2")
         assert len(here.letters("ada@example.org")) == 1
+
+
+def test_who_pauses_while_a_digest_waits_does_not_get_it(here: Installation) -> None:
+    here.subscribed("ada@example.org", "benoit@example.org")
+    link = here.manage_link("ada@example.org")
+    here.mail_server.mails.clear()
+    digest, port = here.draft(), here.settings["MAIL_PORT"]
+    here.configure(MAIL_PORT=free_port())
+    here.error("digest", "send", digest, "--yes")
+    here.configure(MAIL_PORT=port)
+    here.site.post(link, data={"paused_until": f"{datetime.now(UTC).date() + timedelta(days=9)}"})
+    here.run("digest", "send", digest)
+    assert [mail.to for mail in here.mail_server.mails] == ["benoit@example.org"]
+    assert here.status(digest)["cancelled"] == 1
 
 
 def test_a_pause_can_be_ended_before_its_day(here: Installation) -> None:
