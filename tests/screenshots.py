@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, ViewportSize
+from playwright.sync_api import Browser, Page
 
 from mailer.cli.serve import serving
 from mailer.config import Config
@@ -27,7 +27,7 @@ from .conftest import migrate
 from .installation import Installation, LiveSite
 from .servers.browser import ADVICE, chromium, find_chromium
 from .servers.smtp import SmtpServer
-from .tour import Tour, letters
+from .tour import letters, scenes
 from .visitor import visit
 
 Scheme = Literal["light", "dark"]
@@ -66,21 +66,29 @@ def everything(browser: Browser, folder: Path) -> None:
         url = f"sqlite:///{name}/mailer.db"
         migrate(url)
         here = Installation(Path(name), url, server)
-        scenes, mails = Tour(here).scenes(), letters(here, Config.languages)
+        # Letters bring their own style, which a page's policy would forbid.
+        page = browser.new_page(bypass_csp=True, reduced_motion="reduce")
+        tour = scenes(here)
         with LiveSite(here.app) as site:
-            for width, scheme, code in itertools.product(WIDTHS, SCHEMES, Config.languages):
-                size: ViewportSize = {"width": width, "height": 640}
-                # Letters bring their own style, which a page's policy would forbid.
-                page = browser.new_page(viewport=size, color_scheme=scheme, bypass_csp=True)
-                target = f"{code}-{width}-{scheme}.png"
-                for scene in scenes:
+            for scene in tour:
+                for code, target in looks(page):
                     visit(page, site.url, scene, code)
-                    page.screenshot(path=folder / f"{scene.name.replace(' ', '-')}-{target}", full_page=True)
-                for number, mail in enumerate(each for each in mails if each.message["Content-Language"] == code):
-                    page.set_content(mail.part("html"))
-                    page.screenshot(path=folder / f"letter-{number}-{target}", full_page=True)
-                page.close()
+                    shot = folder / f"{scene.name.replace(',', '').replace(' ', '-')}-{target}"
+                    page.screenshot(path=shot, full_page=True)
+        mails = letters(here, Config.languages)
+        for code, target in looks(page):
+            for number, mail in enumerate(each for each in mails if each.message["Content-Language"] == code):
+                page.set_content(mail.part("html"))
+                page.screenshot(path=folder / f"letter-{number}-{target}", full_page=True)
         here.close()
+
+
+def looks(page: Page) -> Iterator[tuple[str, str]]:
+    """(language, end of a file's name), while the page has each width and scheme in turn."""
+    for width, scheme in itertools.product(WIDTHS, SCHEMES):
+        page.set_viewport_size({"width": width, "height": 640})
+        page.emulate_media(color_scheme=scheme)
+        yield from ((code, f"{code}-{width}-{scheme}.png") for code in Config.languages)
 
 
 def main(folder: Path, *, wants_all: bool) -> None:

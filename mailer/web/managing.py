@@ -65,7 +65,7 @@ def show(token: str) -> tuple[str, int]:
         token=token,
         subscription=subscription,
         form=ManageForm(subscription),
-        language_name=language(subscription.subscriber.language).name,
+        mail_language=language(subscription.subscriber.language),
         leave=links().unsubscribe_token(subscription.subscriber.uid, subscription.list_id),
         saved=request.args.get("saved") in PARTS.values(),
         at=now(),

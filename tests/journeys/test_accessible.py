@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from mailer.config import Config
 
 from ..installation import Installation, LiveSite
-from ..tour import Tour, letters
+from ..tour import letters, scenes
 from ..visitor import visit
 
 STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -50,9 +50,9 @@ def too_wide(page: Page, where: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("code", Config.languages)
 def test_every_page_is_accessible(here: Installation, browser: Browser, code: str) -> None:
-    tour, found, titles = Tour(here), [], {}
+    tour, found, titles = scenes(here), list[str](), dict[str, str]()
     with LiveSite(here.app) as site, tab(browser) as page:
-        for scene in tour.scenes():
+        for scene in tour:
             visit(page, site.url, scene, code)
             titles[scene.name] = page.title()
             found += [*too_wide(page, scene.name), *faults(page, scene.name, [*STANDARD, "best-practice"])]

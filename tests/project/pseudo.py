@@ -15,7 +15,7 @@ from pathlib import Path
 from ..conftest import migrate
 from ..installation import Installation
 from ..servers.smtp import SmtpServer
-from ..tour import Tour, letters
+from ..tour import letters, scenes
 
 CODE = "eo"  # a language that no catalogue of ours is in, and whose dates Babel can write
 MARKED = re.compile("⟦[^⟦⟧]*⟧")
@@ -26,6 +26,7 @@ PROPER = re.compile(
     r"|Frontier Technologies|Example Organisation|1 Example Road, 1200 Example Town"
     r"|What 160 countries discussed|The Conversation closed on Thursday. The agenda was long"
     r"|how models are trained|who owns what they make"
+    r"|Policy|Data and infrastructure"
 )
 
 
@@ -36,10 +37,12 @@ class Spoken(HTMLParser):
         super().__init__()
         self.texts: list[str] = []
         self.others: list[bool] = []  # for each open element: is it in another language, or not for reading?
+        self.goes_on = False  # in the midst of a text: a name that only has a direction of its own is part of it
         self.feed(page)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = dict(attributes)
+        self.goes_on = tag == "bdi"
         if tag in ("meta", "link", "input", "img", "br", "hr"):
             self.texts += self.spoken(given)
             return
@@ -51,10 +54,14 @@ class Spoken(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         self.others.pop()
+        self.goes_on = tag == "bdi"
 
     def handle_data(self, text: str) -> None:
-        if not any(self.others):
-            self.texts.append(text)
+        if any(self.others):
+            return
+        if self.goes_on:
+            text = self.texts.pop() + text
+        self.texts.append(text)
 
 
 def unmarked(text: str) -> list[str]:
@@ -71,12 +78,8 @@ def walk(folder: Path) -> Iterator[tuple[str, str]]:
     with SmtpServer() as server:
         here = Installation(folder, url, server)
         here.configure(LANGUAGES=f"en,fr,{CODE}")
-        tour = Tour(here)
-        for scene in tour.scenes():
-            method = "GET" if scene.form is None else "POST"
-            answer = here.site.open(scene.path, method=method, data=scene.form, query_string={"lang": CODE})
-            assert answer.status_code == scene.status, scene
-            yield from ((scene.name, text) for text in Spoken(answer.text).texts)
+        for scene in scenes(here):
+            yield from ((scene.name, text) for text in Spoken(scene.answer(here, lang=CODE).text).texts)
         for mail in letters(here, [CODE]):
             texts = [mail.subject, *mail.part("plain").splitlines(), *Spoken(mail.part("html")).texts]
             yield from ((f"letter: {mail.subject}", text) for text in texts)
