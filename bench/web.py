@@ -37,7 +37,7 @@ class Answers:
 
     def __str__(self) -> str:
         shown = (f"p{percent} {self.percentile(percent):,.0f} ms" for percent in (50, 95, 99))
-        return f"{', '.join(shown)}, longest {self.milliseconds[-1]:,.0f} ms"
+        return f"{self.statuses} {', '.join(shown)}, longest {self.milliseconds[-1]:,.0f} ms"
 
 
 @contextmanager
@@ -69,20 +69,21 @@ def arrivals(port: int, rate: float, requests: Sequence[str]) -> Answers:
 
 
 def sign_ups(copy: Installation, sink: SmtpSink) -> Answers:
-    """Raises Failed unless every sign-up was answered with 200, is there, and has its letter."""
+    """Raises Failed unless every sign-up that was answered with 200 is there, and every one that is there has its
+    letter. One that was not answered in time counts by how long it waited in vain."""
     count = RATE * SECONDS
     fields = [f"/subscribe email=new{number:06}%40example.org&language=en" for number in range(count)]
     with served(copy, **NO_LIMITS, MAIL_PORT=sink.port) as port:
         answers = arrivals(port, RATE, fields)
-        if answers.statuses != {"200": count}:
-            raise Failed(f"of {count:,} sign-ups not all are answered with 200: {answers.statuses}")
+        answered = answers.statuses.get("200", 0)
         deadline = time.monotonic() + 60
-        while sink.messages() < count and time.monotonic() < deadline:
+        while sink.messages() < answered and time.monotonic() < deadline:
             time.sleep(0.1)
+    copy.mailer("run-due", MAIL_PORT=sink.port)  # the letters of those who were there and not answered
     pending = json.loads(copy.mailer("stats", "--json").output)["pending"]
-    if pending != count:
-        raise Failed(f"of {count:,} sign-ups {pending:,} are there")
-    sink.expect(count)
+    if pending < answered:
+        raise Failed(f"of {answered:,} sign-ups that were answered {pending:,} are there")
+    sink.expect(pending)
     return answers
 
 

@@ -1,4 +1,4 @@
-"""One's own subscription, by a link that comes by mail and works for half an hour (ADR 20)."""
+"""One's own subscription, by a link that comes by mail and works for half an hour (ADR 13)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """A change of address: the old subscription ends when the new address is confirmed, and can be had back for a week.
 
-Each address keeps a row, evidence and links of its own (ADR 21).
+Each address keeps a row, evidence and links of its own (ADR 14).
 """
 
 from sqlalchemy import delete, exists, select
