@@ -39,9 +39,9 @@ class Scene:
 
     def answer(self, here: Installation, **query: str) -> TestResponse:
         method = "GET" if self.form is None else "POST"
-        found = here.site.open(self.path, method=method, data=self.form, query_string=query, follow_redirects=True)
-        assert found.status_code == self.status, self
-        return found
+        answer = here.site.open(self.path, method=method, data=self.form, query_string=query, follow_redirects=True)
+        assert answer.status_code == self.status, self
+        return answer
 
 
 class Tour:
@@ -71,6 +71,7 @@ class Tour:
             self.expired, _ = self.asked("late")
             self.here.subscribed("busy@example.org")
             self.settings_expired = self.settings("busy")
+            self.left_long_ago = found(r'href="(/unsubscribe/[^"?]+)', self.here.site.get(self.settings_expired).text)
             self.restore_over = self.moved("busy")
 
     def prepare_settings(self) -> None:
@@ -98,9 +99,7 @@ class Tour:
 
     def after_leaving(self, leave: str) -> str:
         """Where one can come back, or say why one left."""
-        found = re.search(r'action="(/goodbye/[^"?]+)', self.here.site.post(leave).text)
-        assert found
-        return found[1]
+        return found(r'action="(/goodbye/[^"?]+)', self.here.site.post(leave).text)
 
     def settings(self, name: str) -> str:
         return path(self.here.manage_link(f"{name}@example.org"))
@@ -171,6 +170,7 @@ class Tour:
         return [
             Scene("leave", self.leave),
             Scene("goodbye", self.left, {}),
+            Scene("goodbye that is over", self.left_long_ago, {}),
             Scene("goodbye with an error", self.goodbye, {"reason": ""}, 400),
             Scene("goodbye, and thank you", self.goodbye, {"reason": "too-often"}),
             Scene("left", self.left),
@@ -187,6 +187,11 @@ class Tour:
             Scene("not found", "/nowhere", status=404),
             Scene("bad request", "/subscribe", {"email": "a" * 70_000}, 413),
         ]
+
+
+def found(pattern: str, page: str) -> str:
+    (one,) = set(re.findall(pattern, page))
+    return str(one)
 
 
 def path(address: str) -> str:
@@ -241,5 +246,5 @@ def rendered() -> Iterator[set[str]]:
 
 def every_template() -> set[str]:
     """What must be seen on a tour: all pages, and each letter's subject, text and HTML."""
-    found = [*(TEMPLATES / "pages").rglob("*.html"), *(TEMPLATES / "letters").glob("*/*")]
-    return {file.relative_to(TEMPLATES).as_posix() for file in found} - NOT_ON_THE_TOUR
+    files = [*(TEMPLATES / "pages").rglob("*.html"), *(TEMPLATES / "letters").glob("*/*")]
+    return {file.relative_to(TEMPLATES).as_posix() for file in files} - NOT_ON_THE_TOUR
