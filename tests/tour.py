@@ -18,7 +18,11 @@ from .servers.smtp import Mail
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 OPERATOR = {"ORGANISATION": "Example Organisation", "POSTAL_ADDRESS": "1 Example Road, 1200 Example Town"}
-NOT_ON_THE_TOUR = {"pages/base.html", "pages/demo/mail.html", "pages/demo/mailbox.html"}  # the demo is for developers
+NOT_ON_THE_TOUR = {
+    "pages/base.html",
+    *("pages/demo/mail.html", "pages/demo/mailbox.html"),  # the demo is for developers
+    *("pages/prove.html", "pages/too_many.html"),  # shown to strangers only: see test_proof_in_a_browser.py
+}
 LONGER_THAN_LINKS = timedelta(days=8)
 PARTS = ("address", "language", "frequency", "topics", "pause", "erase")
 
