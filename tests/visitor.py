@@ -1,6 +1,7 @@
 """Somebody with a browser: by mouse, without JavaScript, or with a keyboard only; in any of our languages."""
 
 from collections.abc import Mapping
+from datetime import date
 from urllib.parse import urlencode, urlsplit
 
 from playwright.sync_api import Browser, Locator, Page, Route, expect
@@ -18,6 +19,10 @@ FOCUS = """() => {
           outlined: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
           uncovered: at === top || at.contains(top) || (top !== null && top.contains(at))};
 }"""
+
+# Whether the Tab key has led to it; to a group of radio buttons it leads as to one.
+REACHED = """element => element === document.activeElement ||
+  element.type === 'radio' && element.name === document.activeElement.name"""
 
 
 class Visitor:
@@ -50,11 +55,33 @@ class Visitor:
         else:
             field.fill(text)
 
+    def write_new_year(self, label: str, day: date) -> None:
+        """By keyboard only that day: its figures are the same where the day stands first and where the month does."""
+        field = self.page.get_by_label(self.said(label), exact=True)
+        if self.keyboard:
+            self.reach(field)
+            self.page.keyboard.type(f"0101{day.year}")
+        else:
+            field.fill(day.isoformat())
+
+    def choose(self, label: str) -> None:
+        """Tick a box, or take one of several."""
+        field = self.page.get_by_label(self.said(label), exact=True)
+        if not self.keyboard:
+            field.check()
+            return
+        self.reach(field)
+        key = "Space" if field.get_attribute("type") == "checkbox" else "ArrowDown"
+        while not field.is_checked():
+            self.page.keyboard.press(key)
+
     def press(self, name: str) -> None:
         self.use(self.page.get_by_role("button", name=self.said(name), exact=True))
 
-    def follow(self, name: str) -> None:
-        self.use(self.page.get_by_role("link", name=self.said(name), exact=True))
+    def follow(self, *words: str) -> None:
+        """A link; what it stands for may be said to screen readers only."""
+        name = " ".join(map(self.said, words))
+        self.use(self.page.get_by_role("link", name=name, exact=True))
 
     def use(self, what: Locator) -> None:
         if self.keyboard:
@@ -70,13 +97,16 @@ class Visitor:
             state = self.page.evaluate(FOCUS)
             assert state["outlined"], state
             assert state["uncovered"], state
-            if what.evaluate("element => element === document.activeElement"):
+            if what.evaluate(REACHED):
                 return
         raise AssertionError(f"the Tab key does not lead to {what}")
 
     def sees(self, heading: str, **values: str) -> None:
         expect(self.page.get_by_role("heading", level=1)).to_have_text(self.said(heading, **values))
         expect(self.page.locator("html")).to_have_attribute("lang", self.code)
+
+    def reads(self, text: str, **values: str) -> None:
+        expect(self.page.get_by_text(self.said(text, **values), exact=True)).to_be_visible()
 
 
 def visit(page: Page, site: str, scene: Scene, code: str) -> None:

@@ -1,9 +1,12 @@
 """What people do on the pages, in a real browser: D-174."""
 
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 
 import pytest
 from playwright.sync_api import Browser, expect
+
+from mailer.languages import day_in
 
 from ..installation import Installation, LiveSite, leave_link, link_in
 from ..visitor import Visitor
@@ -43,6 +46,112 @@ def test_a_person_signs_up_confirms_and_leaves(here: Installation, visitor: Visi
     visitor.press("Unsubscribe")
     visitor.sees("You have left the list")
     assert here.counts() == {"pending": 0, "confirmed": 0, "ended": 1}
+
+
+def settings(here: Installation, visitor: Visitor) -> None:
+    """Somebody who is subscribed asks for the link to their settings, and opens it."""
+    here.subscribed("ada@example.org", language=visitor.code)
+    visitor.open("/manage")
+    visitor.write("Your e-mail address", "ada@example.org")
+    visitor.press("Send me the link")
+    visitor.sees("Check your mail")
+    here.run("run-due")
+    letter = here.letters("ada@example.org")[0]
+    assert letter.message["Content-Language"] == visitor.code
+    visitor.open(link_in(letter, "manage"))
+    visitor.sees("My settings")
+
+
+def saved(visitor: Visitor, text: str, **values: str) -> None:
+    visitor.press("Save")
+    visitor.sees("My settings")
+    visitor.reads("Your change is saved.")
+    visitor.reads(text, **values)
+
+
+def test_a_person_changes_what_comes_pauses_leaves_and_takes_that_back(here: Installation, visitor: Visitor) -> None:
+    """D-132, D-131"""
+    here.run("topic", "add", "policy")
+    settings(here, visitor)
+    visitor.follow("Change", "How often")
+    visitor.sees("How often do you want mail?")
+    visitor.choose("Every month")
+    saved(visitor, "Every month")
+    visitor.follow("Change", "Topics")
+    visitor.sees("What do you want to hear about?")
+    visitor.choose("Policy")
+    saved(visitor, "Policy")
+    visitor.follow("Change", "Pause")
+    visitor.sees("Pause the mails")
+    day = date(datetime.now(UTC).year + 1, 1, 1)
+    visitor.write_new_year("First day on which you want mail again", day)
+    saved(visitor, "Until %(date)s", date=day_in(day, visitor.code))
+    visitor.follow("Unsubscribe")
+    visitor.sees("Leave this list?")
+    visitor.press("Unsubscribe")
+    visitor.sees("You have left the list")
+    assert here.counts() == {"pending": 0, "confirmed": 0, "ended": 1}
+    visitor.choose("The mails came too often")
+    visitor.press("Send the answer")
+    visitor.reads("Thank you for telling us.")
+    assert here.json("subscriber", "show", "ada@example.org")["left_because"] == "too-often"
+    visitor.press("It was a mistake: subscribe me again")
+    visitor.sees("You are subscribed")
+    now = here.json("subscriber", "show", "ada@example.org")
+    assert (now["state"], now["frequency"], now["topics"]) == ("confirmed", "monthly", ["policy"])
+    assert now["paused_until"].startswith(day.isoformat())
+
+
+def test_a_person_moves_to_another_address_and_the_old_one_takes_it_back(here: Installation, visitor: Visitor) -> None:
+    """D-132"""
+    settings(here, visitor)
+    visitor.follow("Change", "Address")
+    visitor.sees("Change my address")
+    visitor.write("Your new e-mail address", "new@example.org")
+    visitor.press("Send the letter")
+    visitor.sees("Check the mailbox of the new address")
+    visitor.follow("Back to my settings")
+    visitor.sees("My settings")
+    visitor.press("I am done")
+    visitor.sees("You are done")
+    here.run("run-due")
+    visitor.open(link_in(here.letters("new@example.org")[0], "confirm"))
+    visitor.press("Confirm my subscription")
+    visitor.sees("You are subscribed")
+    here.run("run-due")
+    visitor.open(link_in(here.letters("ada@example.org")[-1], "restore"))
+    visitor.sees("Change the address back")
+    visitor.press("Change it back")
+    visitor.sees("You are subscribed")
+    assert here.json("subscriber", "show", "ada@example.org")["state"] == "confirmed"
+    assert here.json("subscriber", "show", "new@example.org")["state"] == "ended"
+
+
+def test_a_person_has_everything_erased(here: Installation, visitor: Visitor) -> None:
+    """D-132"""
+    settings(here, visitor)
+    visitor.follow("Erase my data")
+    visitor.sees("Erase my data")
+    visitor.choose("And never write to me again")
+    visitor.press("Erase everything")
+    visitor.sees("Your data is erased")
+    assert "is not on the list" in here.error("subscriber", "show", "ada@example.org")
+
+
+def test_who_never_asked_stops_the_letters_and_lets_them_come_again(here: Installation, visitor: Visitor) -> None:
+    here.sign_up("ada@example.org", language=visitor.code)
+    here.run("run-due")
+    visitor.open(link_in(here.letters("ada@example.org")[0], "not-me"))
+    visitor.sees("It was not me")
+    visitor.press("It was not me: send no more letters")
+    visitor.sees("You get no more of these letters")
+    assert here.counts() == {"pending": 0, "confirmed": 0, "ended": 1}
+    visitor.press("Let letters come again")
+    visitor.sees("Letters may come again")
+    visitor.follow("Subscribe")
+    visitor.sees("%(list)s, by e-mail", list="Frontier Technologies")
+    kinds = [event["kind"] for event in here.json("subscriber", "show", "ada@example.org")["consent"]]
+    assert kinds == ["asked", "not-me", "not-me-undone"]
 
 
 def test_what_is_wrong_is_said_first_and_leads_to_its_field(visitor: Visitor) -> None:
