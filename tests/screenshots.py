@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page
 from mailer.cli.serve import serving
 from mailer.config import Config
 from mailer.demo.catcher import free_port
-from mailer.demo.instance import Instance, instance
+from mailer.demo.instance import instance
 from mailer.demo.story import Story
 
 from .conftest import migrate
@@ -36,13 +36,14 @@ WIDTHS = (320, 768, 1280)
 
 
 @contextmanager
-def played_demo() -> Iterator[tuple[Instance, str]]:
+def played_demo() -> Iterator[Story]:
     """A demo whose story has been played, so that its mailbox is full."""
     port = free_port()
     with instance(port) as demo, serving(demo.app, "127.0.0.1", port, sender=True) as server:
         threading.Thread(target=server.run, daemon=True).start()
-        Story(demo, f"http://127.0.0.1:{port}", lambda _line: None).play()
-        yield demo, f"http://127.0.0.1:{port}"
+        story = Story(demo, f"http://127.0.0.1:{port}", lambda _line: None)
+        story.play()
+        yield story
 
 
 def shoot(browser: Browser, url: str, path: Path, width: int, height: int, scheme: Scheme = "light") -> None:
@@ -54,11 +55,16 @@ def shoot(browser: Browser, url: str, path: Path, width: int, height: int, schem
 
 
 def for_readme(browser: Browser, folder: Path) -> None:
-    with played_demo() as (demo, base_url):
-        digest = next(mail for mail in demo.catcher.mails if mail.message["List-Id"])
-        shoot(browser, f"{base_url}/?lang=en", folder / "form.png", 760, 640)
-        shoot(browser, f"{base_url}/?lang=ar", folder / "form-arabic-dark.png", 360, 640, "dark")
-        shoot(browser, f"{base_url}/demo/mailbox/{digest.number}/html", folder / "digest.png", 680, 640)
+    with played_demo() as story:
+        url, mails = story.base_url, story.instance.catcher.mails
+        digest = next(mail for mail in mails if mail.message["List-Id"])
+        story.post("/manage", email="ada@example.org")
+        story.arrives("ada@example.org")
+        settings = story.link(story.letters("ada@example.org")[-1], "manage")
+        shoot(browser, f"{url}/?lang=en", folder / "form.png", 760, 640)
+        shoot(browser, f"{url}/?lang=ar", folder / "form-arabic-dark.png", 360, 640, "dark")
+        shoot(browser, f"{url}/demo/mailbox/{digest.number}/html", folder / "digest.png", 680, 640)
+        shoot(browser, settings, folder / "settings.png", 360, 640)
 
 
 def everything(browser: Browser, folder: Path) -> None:

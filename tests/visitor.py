@@ -92,6 +92,7 @@ class Visitor:
 
     def reach(self, what: Locator) -> None:
         """Step on with Tab until the focus is on `what`; at each step it must be seen where that is."""
+        self.page.wait_for_load_state()  # the sheet, too, which says how the focus looks
         for _ in range(FARTHEST):
             self.page.keyboard.press("Tab")
             state = self.page.evaluate(FOCUS)
