@@ -72,6 +72,7 @@ class Tour:
     def prepare_what_is_over(self) -> None:
         """Links whose time is over."""
         with time_machine.travel(datetime.now(UTC) - LONGER_THAN_LINKS):
+            self.old_stamp = self.stamp()
             self.expired, _ = self.asked("late")
             self.here.subscribed("busy@example.org")
             self.settings_expired = self.settings("busy")
@@ -90,6 +91,10 @@ class Tour:
         self.restore = self.moved("moved")
 
     # Ways to pages.
+
+    def stamp(self) -> str:
+        """What a form says about when it was shown."""
+        return found(r'name="shown" value="([^"]+)"', self.here.site.get("/").text)
 
     def asked(self, name: str) -> tuple[str, str]:
         """The links of somebody who signs up: to confirm, and to say "not me"."""
@@ -134,6 +139,10 @@ class Tour:
             Scene("form with an error", "/subscribe", {"email": "ada at example"}, 400),
             Scene("form with every error", "/subscribe", wrong, 400),
             Scene("form left empty", "/subscribe", {"email": ""}, 400),
+            Scene("form with a likely slip", "/subscribe", {"email": "ada@gmial.com", "shown": self.stamp()}, 400),
+            Scene(
+                "form that was open too long", "/subscribe", {"email": "ada@example.org", "shown": self.old_stamp}, 400
+            ),
             Scene("check your mail", "/subscribe", {"email": "pending@example.org"}),
             Scene("confirm", self.confirm),
             Scene("confirmed", self.done, {}),
