@@ -77,9 +77,8 @@ class Protocol:
         self.buffer = b""  # a line that has not ended yet
         self.begun_reply: list[Reply] = []  # the lines so far of a reply of several
         self.begun_octets = 0
-        self.usual: bytes | None = (
-            None  # the replies to MAIL, RCPT and DATA when all goes well, as this server words them
-        )
+        # The replies to MAIL, RCPT and DATA when all goes well, as this server words them.
+        self.usual: bytes | None = None
         self.expected: deque[tuple[Phase, Exchange | None]] = deque()
         self.ready: Exchange | None = None  # has its 354: the body goes out unless the server goes on talking
         self.held: Exchange | None = None  # waits, without PIPELINING, for the reply to RSET
