@@ -105,6 +105,12 @@ class Config:
     goodbye_letter: bool = setting(
         False, parsing.boolean, "Write to people who have left, to say that it was done; the page has told them"
     )
+    metrics_token: str = setting(
+        "",
+        parsing.text,
+        "Opens /metrics to whoever brings it (Authorization: Bearer …); without one there is no such page",
+        secret=True,
+    )
     trusted_proxies: int = setting(
         0, parsing.whole_number(0, 10), "Reverse proxies to believe for the client's address"
     )

@@ -199,6 +199,12 @@ def insert_into(model: type[Base], dialect: str) -> Any:
     return insert(model)
 
 
+def revision() -> str | None:
+    """The migration that the database is at."""
+    found: str | None = db.session.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
 def scrub() -> bool:
     """Let nothing of what was deleted stay in SQLite's write-ahead log; whether it could be emptied (a reader may hold
     it up, then the next call does it). PostgreSQL recycles its files by itself."""

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from mailer import vitals
 from mailer.db import explain
 from mailer.delivery import account, engine
 from mailer.digests import sending
@@ -45,6 +46,11 @@ def send_digests(stop: threading.Event) -> list[str]:
     return [f"digest {digest_id}: worked on" for digest_id in sending.send_due(stop)]
 
 
+def beat(_stop: threading.Event) -> list[str]:
+    vitals.beat()
+    return []
+
+
 def forget_people(stop: threading.Event) -> list[str]:
     if not retention.is_due():
         return []
@@ -70,7 +76,7 @@ def rarely(piece: Piece) -> Piece:
 
 
 PROMPT: tuple[Piece, ...] = (deliver_outbox, send_digests)
-CHORES: tuple[Piece, ...] = (forget_people, forget_counts)  # what nobody waits for
+CHORES: tuple[Piece, ...] = (beat, forget_people, forget_counts)  # what nobody waits for
 
 
 def keep_going(piece: Piece, stop: threading.Event) -> None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "topic": ("topic", "Name, order and retire the topics that people choose."),
     "subscriber": ("subscriber", "Look after the people on the list."),
     "wording": ("wording", "Look up what people agreed to, in every version."),
+    "top": ("top", "Watch digests go out, live."),
     "stats": ("stats", "The list in numbers."),
     "audit": ("audit", "Read what operators did."),
 }

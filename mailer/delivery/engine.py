@@ -19,7 +19,7 @@ from flask import current_app
 
 from mailer.config import settings
 from mailer.db import exclusive, now
-from mailer.delivery import claims, ledger, recovery, relay
+from mailer.delivery import claims, ledger, outbox, recovery, relay
 from mailer.delivery.breaker import Breaker, domain
 from mailer.delivery.claims import PUT_OFF, Claim, Letter, Settlement, Turn
 from mailer.delivery.courier import Courier
@@ -145,6 +145,8 @@ class Run:
         """Count outcomes; the rows of refusals that turn out to say nothing about their addresses."""
         self.meter.count((each.outcome.state, each.letter.attempts) for each in settlements)
         overruled: list[int] = []
+        if self.row.digest_id is None:
+            self.tell_waits(settlements)
         if self.breaker.is_calm and all(each.outcome.state is DeliveryState.ACCEPTED for each in settlements):
             return overruled
         for each in settlements:
@@ -160,6 +162,11 @@ class Run:
             self.desk.close(ServerRefuses(f"the mail server refuses every letter: {settlements[-1].outcome.reply}"))
             overruled += [row for row, _ in self.breaker.streak]
         return overruled
+
+    def tell_waits(self, settlements: list[Settlement]) -> None:
+        """Of letters that somebody waits for: whoever watches wants to know for how long."""
+        accepted = [each.letter for each in settlements if each.outcome.state is DeliveryState.ACCEPTED]
+        outbox.delivered.send(self, seconds=[(now() - letter.created_at).total_seconds() for letter in accepted])
 
     def persist(self, turn: Turn) -> Claim:
         """One turn of the ledger, with patience. Raises DatabaseError; what was not written down is in the journal."""

@@ -10,6 +10,8 @@ log = logging.getLogger(__name__)
 
 # Sent after the commit that put a letter into the outbox. Nobody need listen: the letter is in the database.
 filled = Signal("letters were put into the outbox")
+# Sent with `seconds`, how long each of some letters has waited from being written to being accepted.
+delivered = Signal("letters of the outbox were accepted")
 
 GATHER_SECONDS = 0.25  # after each piece of work: letters that come in the meantime go out together
 POLL_SECONDS = 1.0  # letters that another process wrote, and deferred ones that have become due

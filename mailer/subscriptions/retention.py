@@ -15,10 +15,10 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from mailer import pepper
+from mailer import chores, pepper
 from mailer.addresses import Address
 from mailer.config import settings
-from mailer.db import db, exclusive, insert_new, now, scrub, transaction
+from mailer.db import db, exclusive, now, scrub, transaction
 from mailer.models import Chore, ConsentEvent, Delivery, MailingList, Subscriber, Subscription
 from mailer.states import ConsentKind, EndedReason, SubscriptionState, SuppressionReason
 from mailer.subscriptions.erasing import remove_evidence
@@ -67,7 +67,7 @@ def steps() -> tuple[Step, ...]:
 
 
 def is_due() -> bool:
-    last = db.session.scalar(select(Chore.done_at).filter_by(name=CHORE))
+    last = chores.done_at(CHORE)
     return last is None or not last <= now() < last + EVERY  # a clock that was set back is due too
 
 
@@ -83,7 +83,7 @@ def tidy(stop: threading.Event) -> dict[str, int]:
         forgotten = {step.what: do(step, stop, deadline) for step in steps()}
         if not stop.is_set() and time.monotonic() < deadline:
             with transaction() as session:
-                set_chore(session, CHORE)
+                chores.note(session, CHORE)
         scrub()
         return {what: count for what, count in forgotten.items() if count}
 
@@ -104,11 +104,6 @@ def look(query: Select[int]) -> Sequence[int]:
     found = db.session.scalars(query.limit(LOOK)).all()
     db.session.rollback()
     return found
-
-
-def set_chore(session: Session, name: str, cursor: int = 0) -> None:
-    insert_new(session, Chore, name=name, done_at=now(), cursor=cursor)
-    session.execute(update(Chore).where(Chore.name == name).values(done_at=now(), cursor=cursor))
 
 
 def of_any_list() -> ColumnElement[bool]:
@@ -197,5 +192,5 @@ def old_letters(before: datetime) -> Select[int]:
 def forget_replies(session: Session, ids: Sequence[int]) -> int:
     """That letters were sent, and what became of them, stays."""
     said = and_(Delivery.id.between(ids[0], ids[-1]), Delivery.reply.is_not(None))
-    set_chore(session, REPLIES, ids[-1])
+    chores.note(session, REPLIES, ids[-1])
     return session.connection().execute(update(Delivery).where(said).values(reply=None)).rowcount

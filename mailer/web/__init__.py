@@ -3,11 +3,20 @@
 from flask import Flask
 
 from mailer.errors import ProofWanted, TooMany
-from mailer.web import about, api, archive, leaving, managing, pages, proving, signing_up, visitors
+from mailer.web import about, api, archive, health, leaving, managing, pages, proving, signing_up, visitors
 
 
 def register(app: Flask) -> None:
-    for blueprint in (pages.site, signing_up.site, leaving.site, managing.site, archive.site, about.site, api.site):
+    for blueprint in (
+        pages.site,
+        signing_up.site,
+        leaving.site,
+        managing.site,
+        archive.site,
+        about.site,
+        health.site,
+        api.site,
+    ):
         app.register_blueprint(blueprint)
     app.register_error_handler(ProofWanted, proving.ask_for_proof)
     app.register_error_handler(TooMany, proving.refuse)

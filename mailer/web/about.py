@@ -1,17 +1,13 @@
-"""Privacy, health, and what robots and finders of holes look for."""
+"""Privacy, and what robots and finders of holes look for."""
 
-from dataclasses import asdict
 from datetime import timedelta
 
-from flask import Blueprint, Response, jsonify, render_template
-from flask.typing import ResponseReturnValue
+from flask import Blueprint, Response, render_template
 
 from mailer.config import settings
 from mailer.db import now
 from mailer.languages import offered
 from mailer.links import links
-from mailer.lists import the_list
-from mailer.subscriptions import throttle
 
 site = Blueprint("about", __name__)
 
@@ -19,14 +15,6 @@ site = Blueprint("about", __name__)
 @site.get("/privacy")
 def privacy() -> str:
     return render_template("pages/privacy.html")
-
-
-@site.get("/healthz")
-def health() -> ResponseReturnValue:
-    """200 when the database answers and holds the list; 503 otherwise. `attack` only while sign-ups look like one."""
-    slug = the_list().slug
-    attack = throttle.attack()
-    return jsonify(status="ok", list=slug, **({"attack": asdict(attack)} if attack else {}))
 
 
 @site.get("/robots.txt")
