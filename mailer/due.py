@@ -3,11 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from flask import Flask
 
 from mailer import vitals
 from mailer.db import explain
 from mailer.delivery import account, engine
+from mailer.delivery.outbox import Sender
 from mailer.digests import sending
 from mailer.errors import Busy, MailerError
 from mailer.subscriptions import counters, retention
@@ -91,3 +95,25 @@ def keep_going(piece: Piece, stop: threading.Event) -> None:
             raise
         log.warning("%s", known)
         stop.wait(TROUBLE_SECONDS)
+
+
+def in_app(app: Flask, piece: Piece) -> Callable[[threading.Event], None]:
+    def work(stop: threading.Event) -> None:
+        with app.app_context():
+            keep_going(piece, stop)
+
+    return work
+
+
+@contextmanager
+def at_work(app: Flask) -> Iterator[None]:
+    """Do what is due as soon as it is, in threads that end with the letters they have begun."""
+    # One for each piece: a letter that somebody waits for must not wait for a digest to thousands.
+    senders = [Sender(in_app(app, piece)) for piece in (*PROMPT, *map(rarely, CHORES))]
+    for thread in senders:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in senders:
+            thread.stop()

@@ -14,6 +14,7 @@ from mailer.errors import MailerError
 COMMANDS = {
     "init": ("init", "Make mailer.toml, the database and the list. Repeatable."),
     "serve": ("serve", "Serve the site, and send what is due."),
+    "work": ("work", "Send what is due, without the site."),
     "demo": ("demo", "Try everything in a throw-away instance."),
     "config": ("config", "Print every setting and where it comes from."),
     "db": ("database", "Migrations (Flask-Migrate's commands)."),

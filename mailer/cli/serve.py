@@ -5,9 +5,8 @@ import logging
 import os
 import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import click
@@ -18,8 +17,7 @@ from mailer import logs
 from mailer.app import LARGEST_REQUEST
 from mailer.cli.common import application, say
 from mailer.config import settings
-from mailer.delivery.outbox import Sender
-from mailer.due import CHORES, PROMPT, Piece, keep_going, rarely
+from mailer.due import at_work
 from mailer.errors import MailerError
 from mailer.lists import the_list
 
@@ -29,7 +27,7 @@ THREADS = 6  # of which three may wait for the DNS; one interpreter answers all,
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8000, show_default=True, help="The port to listen on.", type=click.IntRange(0, 65535))
-@click.option("--no-sender", is_flag=True, help="Only the site; 'mailer run-due' sends.")
+@click.option("--no-sender", is_flag=True, help="Only the site; 'mailer work' sends.")
 def command(host: str, port: int, *, no_sender: bool) -> None:
     """Serve the site, and send what is due in the same process.
 
@@ -63,17 +61,11 @@ def serving(app: Flask, host: str, port: int, *, sender: bool) -> Iterator[Any]:
         # Which of them to believe is decided in app.py, for every server alike.
         clear_untrusted_proxy_headers=False,
     )
-    # A thread for each: a letter that somebody waits for must not wait for a digest to thousands.
-    pieces = (*PROMPT, *map(rarely, CHORES)) if sender else ()
-    senders = [Sender(in_app(app, piece)) for piece in pieces]
-    for thread in senders:
-        thread.start()
-    try:
-        yield server
-    finally:
-        for thread in senders:
-            thread.stop()
-        server.close()
+    with at_work(app) if sender else nullcontext():
+        try:
+            yield server
+        finally:
+            server.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -83,14 +75,6 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = os.strerror(getattr(error, "errno", None) or errno.EADDRNOTAVAIL)
         raise MailerError(f"can't listen on {host}:{port} ({reason}); choose another --port or --host") from None
-
-
-def in_app(app: Flask, piece: Piece) -> Callable[[threading.Event], None]:
-    def work(stop: threading.Event) -> None:
-        with app.app_context():
-            keep_going(piece, stop)
-
-    return work
 
 
 def end_on_sigterm() -> None:

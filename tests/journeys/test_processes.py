@@ -57,6 +57,24 @@ def test_the_site_sends_its_letters_by_itself(served: tuple[Installation, str]) 
     assert here.json("stats")["confirmed"] == 1
 
 
+def test_workers_share_the_work_and_take_over(here: Installation) -> None:
+    """Two `mailer work` beside a site that sends nothing: one letter each, also when one of them is killed."""
+    workers = [start(here, "work", env={**os.environ, "PYTHONUNBUFFERED": "1"}) for _ in range(2)]
+    for worker in workers:
+        assert worker.stdout
+        assert "at work" in worker.stdout.readline()
+    here.sign_up("ada@example.org")
+    here.mail_server.wait_for(1, seconds=10)
+    workers[0].kill()
+    finish(workers[0])
+    here.sign_up("bob@example.org")
+    here.mail_server.wait_for(2, seconds=10)
+    workers[1].send_signal(signal.SIGTERM)
+    code, _, said = finish(workers[1])
+    assert (code, "Traceback" in said) == (0, False), said
+    assert sorted(mail.to for mail in here.mail_server.mails) == ["ada@example.org", "bob@example.org"]
+
+
 def test_the_site_answers_while_the_mail_server_is_silent(served: tuple[Installation, str]) -> None:
     here, url = served
     here.mail_server.answer("CONNECT", "", STALL)

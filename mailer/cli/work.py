@@ -1,0 +1,26 @@
+"""`mailer work`: the sender without the site."""
+
+import click
+
+from mailer import logs
+from mailer.cli.common import application, say, stop_on_signals
+from mailer.due import at_work
+from mailer.lists import the_list
+
+
+@click.command("work")
+def command() -> None:
+    """Do what is due as soon as it is, until Ctrl-C or SIGTERM: for installations whose site is served by others.
+
+    Several may run, on one host or on many: each digest is sent by one of them at a time, and another takes over when
+    that one dies.
+
+    \b
+    Example, beside gunicorn:  mailer work
+    """
+    logs.set_up(logs.JsonFormatter())
+    with application(lean=True) as app, stop_on_signals() as stop:
+        the_list()  # a database that isn't ready is said now
+        say("at work on what is due; stop with Ctrl-C")
+        with at_work(app):
+            stop.wait()
