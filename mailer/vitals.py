@@ -33,6 +33,10 @@ class Sender(NamedTuple):
     rate: float  # letters accepted a second
     silent: float  # seconds since its last sign of life; one that is alive gives one every second
 
+    @property
+    def is_alive(self) -> bool:
+        return self.silent < account.STALE_BEAT.total_seconds()
+
 
 class Backlog(NamedTuple):
     """Single letters whose time has come, and how long what is due has waited: those, or a digest that nobody sends."""
@@ -91,7 +95,7 @@ def backlog() -> Backlog:
 
 def neglected() -> list[datetime | None]:
     """Since when digests that should be going out have had no sender that is alive."""
-    alive = {sender.digest for sender in senders() if sender.silent < account.STALE_BEAT.total_seconds()}
+    alive = {sender.digest for sender in senders() if sender.is_alive}
     query = select(Digest).where(Digest.state.in_((DigestState.APPROVED, DigestState.SENDING)))
     due = [digest for digest in db.session.scalars(query) if digest.id not in alive and sending.has_work(digest)]
     return [

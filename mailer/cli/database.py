@@ -1,9 +1,60 @@
-"""`mailer db …`: Flask-Migrate's group inside our application."""
+"""`mailer db …`: Flask-Migrate's group inside our application, and moving to another database."""
 
+from dataclasses import replace
+
+import click
 from flask.cli import ScriptInfo
+from flask_migrate import upgrade
 from flask_migrate.cli import db as command
 
+from mailer import audit, copying, vitals
 from mailer.app import create_app
+from mailer.cli.common import progress, say
+from mailer.config import Config
+from mailer.db import db, explain, revision
+from mailer.errors import NotAllowed
 
 command.context_settings = {**command.context_settings, "obj": ScriptInfo(create_app=create_app)}
-command.help = "Migrations (Flask-Migrate's commands)."
+command.help = "Migrations (Flask-Migrate's commands), and moving to another database."
+
+
+@command.command("copy")  # type: ignore[untyped-decorator]  # the group has no types
+@click.argument("source", metavar="SRC")
+@click.argument("target", metavar="DST")
+def copy(source: str, target: str) -> None:
+    """Copy an installation into another, empty database: SRC and DST are addresses as in DATABASE_URL.
+
+    DST is migrated first. Nobody can write to SRC meanwhile, all rows are compared afterwards, and SRC stays as it is.
+
+    \b
+    Example:  mailer db copy sqlite:///mailer.db postgresql+psycopg://mailer:secret@127.0.0.1/mailer
+    """
+    if source == target:
+        raise click.UsageError("SRC and DST are the same database")
+    config = Config.load()
+    old, new = (create_app(replace(config, database_url=url)) for url in (source, target))
+    with new.app_context():
+        upgrade()
+        newest = revision()
+        db.session.remove()
+    with old.app_context():
+        refuse_unready(newest)
+        old_engine = db.engine
+    with new.app_context(), progress("rows") as move:
+        try:
+            counts = copying.copy(old_engine, db.engine, lambda table, done: move(done, done, table))
+        except Exception as error:
+            raise explain(error) or error from None
+        audit.note_now("db copy", f"{sum(counts.values())} rows")
+    for table, count in counts.items():
+        say(f"{table:<25} {count}")
+    say("all rows were read back and are the same; now set DATABASE_URL to the new database")
+
+
+def refuse_unready(newest: str | None) -> None:
+    """Raises NotAllowed for a source that is of another version, or that somebody is sending from."""
+    if revision() != newest:
+        raise NotAllowed("the source is of another version than this program: run 'mailer init' with it first")
+    if at_work := [sender for sender in vitals.senders() if sender.is_alive]:
+        raise NotAllowed(f"a sender is at work on {at_work[0].host}: stop it first, so that nothing is sent twice")
+    db.session.remove()
