@@ -14,7 +14,7 @@ from mailer.delivery import account, engine
 from mailer.delivery.outbox import Sender
 from mailer.digests import sending
 from mailer.errors import Busy, MailerError
-from mailer.subscriptions import counters, retention
+from mailer.subscriptions import counters, restoring, retention
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ def deliver_outbox(stop: threading.Event) -> list[str]:
 
 
 def send_digests(stop: threading.Event) -> list[str]:
+    restoring.reapply()
     return [f"digest {digest_id}: worked on" for digest_id in sending.send_due(stop)]
 
 

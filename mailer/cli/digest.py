@@ -26,6 +26,7 @@ from mailer.digests.sending import Status
 from mailer.errors import BadInput, Interrupted, MailerError, NotAllowed
 from mailer.models import Digest
 from mailer.states import DigestState, Frequency
+from mailer.subscriptions import restoring
 
 FURTHEST = timedelta(days=1000)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -116,6 +117,7 @@ def send(
     digest = composing.find(digest_id)
     sending.check_startable(digest)
     moment = future(at) if at else None
+    restoring.reapply()  # before people are counted
     if digest.state in sending.STARTABLE:
         count = sending.audience(digest)
         check_audience(count, expect, digest_id)

@@ -21,9 +21,18 @@ from mailer.db import db, insert_new, now
 from mailer.errors import NotFound
 from mailer.models import ConsentEvent, Subscription, Wording
 from mailer.states import ConsentKind, WordingKind
+from mailer.subscriptions import departures
+from mailer.subscriptions.departures import Departure
 
 # What a person can say yes to. Whoever leaves or changes something agrees to no wording.
 AGREEING = (ConsentKind.ASKED, ConsentKind.CONFIRMED)
+# What a backup that is restored must not forget.
+DEPARTURES = {
+    ConsentKind.UNSUBSCRIBED: Departure.LEFT,
+    ConsentKind.MOVED: Departure.LEFT,
+    ConsentKind.NOT_ME: Departure.LEFT,
+    ConsentKind.RESUMED: Departure.RESUMED,
+}
 END_OF_BLOCK = re.compile(r"</(?:h\d|p|li|dt|dd|td|th)>")
 
 
@@ -85,6 +94,8 @@ def record(
             user_agent=evidence.user_agent,
         )
     )
+    if kind in DEPARTURES:
+        departures.note(session, subscription.subscriber.uid, DEPARTURES[kind])
 
 
 def versions(session: Session, language: str, texts: dict[WordingKind, str]) -> dict[WordingKind, int]:

@@ -16,6 +16,8 @@ from mailer.errors import NotFound
 from mailer.models import ConsentEvent, Delivery, Move, Subscriber, Subscription, fresh_uid
 from mailer.pepper import address_hash
 from mailer.states import EndedReason, SubscriptionState, SuppressionReason
+from mailer.subscriptions import departures
+from mailer.subscriptions.departures import Departure
 from mailer.subscriptions.suppression import suppress
 
 
@@ -34,6 +36,7 @@ def erase(session: Session, subscriber: Subscriber, *, by: str, never_again: boo
         subscription.ended_reason = EndedReason.ERASED
         subscription.forget()
     subscriber.email = subscriber.email_key = subscriber.email_hash = None
+    departures.note(session, subscriber.uid, Departure.ERASED)
     subscriber.uid = fresh_uid()
     subscriber.erased_at = now()
     session.flush()
