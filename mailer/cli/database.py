@@ -1,6 +1,6 @@
 """`mailer db …`: Flask-Migrate's group inside our application, and moving to another database."""
 
-from dataclasses import replace
+import os
 
 import click
 from flask.cli import ScriptInfo
@@ -10,7 +10,7 @@ from flask_migrate.cli import db as command
 from mailer import audit, copying, vitals
 from mailer.app import create_app
 from mailer.cli.common import progress, say
-from mailer.config import Config
+from mailer.config import PREFIX, Config
 from mailer.db import db, explain, revision
 from mailer.errors import NotAllowed
 
@@ -31,8 +31,9 @@ def copy(source: str, target: str) -> None:
     """
     if source == target:
         raise click.UsageError("SRC and DST are the same database")
-    config = Config.load()
-    old, new = (create_app(replace(config, database_url=url)) for url in (source, target))
+    # As settings, so that both are read as DATABASE_URL is.
+    configs = [Config.load({**os.environ, f"{PREFIX}DATABASE_URL": url}) for url in (source, target)]
+    old, new = map(create_app, configs)
     with new.app_context():
         upgrade()
         newest = revision()
