@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bench import scale
 from mailer.cli import COMMANDS
 from mailer.config import SETTINGS
 
@@ -84,3 +85,7 @@ def test_the_image_is_made_of_files_that_there_are_and_may_be_copied() -> None:
     included = re.search(r'only-include = \["(.*)"\]', project)
     assert included
     assert set(included[1].split('", "')) <= set(copied), "the wheel needs them"
+
+
+def test_the_table_of_scale_is_what_the_program_prints() -> None:
+    assert scale.table() in (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
