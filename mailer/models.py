@@ -143,6 +143,10 @@ class Subscription(Base):
     paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Manage links that were asked for before this moment work no more.
     manage_from: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Since a change of frequency: when it was, and which one was left. What that one would still have brought is owed
+    # to the person until a digest of the new one has brought it (ADR 16).
+    owed_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    owed_by: Mapped[Frequency | None] = mapped_column(stored(Frequency, "owed_by", checked=False))
 
     mailing_list: Mapped[MailingList] = relationship()
     subscriber: Mapped[Subscriber] = relationship(back_populates="subscriptions")
@@ -170,6 +174,14 @@ class Subscription(Base):
             self.requested_at = at
             self.confirmed_at = self.ended_at = self.ended_reason = None
             self.left_because = self.not_me_at = self.paused_until = None
+            self.owed_since = self.owed_by = None
+
+    def choose_frequency(self, frequency: Frequency, at: datetime) -> None:
+        """Of several changes before the next digest, the first one says what is owed."""
+        changes = frequency is not self.frequency and self.state is SubscriptionState.CONFIRMED
+        if changes and self.owed_since is None:
+            self.owed_since, self.owed_by = at, self.frequency
+        self.frequency = frequency
 
     def confirm(self, at: datetime) -> None:
         if self.state is not SubscriptionState.PENDING:
@@ -191,6 +203,7 @@ class Subscription(Base):
         """Nothing that the person ever chose or said stays."""
         self.chosen = []
         self.left_because = self.not_me_at = self.paused_until = self.manage_from = None
+        self.owed_since = self.owed_by = None
 
     def is_paused(self, at: datetime) -> bool:
         return self.paused_until is not None and at < self.paused_until
@@ -336,37 +349,61 @@ class AnnouncementTranslation(Base):
 
 
 class DigestItem(Base):
+    """`catches_up`: only for those to whom a change of frequency would have lost it; the digest is not about it."""
+
     __tablename__ = "digest_item"
 
     digest_id: Mapped[int] = mapped_column(ForeignKey("digest.id"), primary_key=True)
     announcement_id: Mapped[int] = mapped_column(ForeignKey("announcement.id"), primary_key=True, index=True)
     position: Mapped[int]
+    catches_up: Mapped[bool] = mapped_column(default=False)
 
     announcement: Mapped[Announcement] = relationship()
 
     __table_args__ = (UniqueConstraint("digest_id", "position"),)
 
 
+class Introduction(Base):
+    """What stands before a digest's announcements, and the digest's title, in one language."""
+
+    __tablename__ = "introduction"
+
+    digest_id: Mapped[int] = mapped_column(ForeignKey("digest.id"), primary_key=True)
+    language: Mapped[str] = mapped_column(String(10), primary_key=True)
+    title: Mapped[str | None] = mapped_column(String(300))
+    text: Mapped[str] = mapped_column(Text)
+
+
 class Digest(Base):
+    """From its approval on its words are those of `snapshot`, whatever becomes of the announcements (ADR 17)."""
+
     __tablename__ = "digest"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     list_id: Mapped[int] = mapped_column(ForeignKey("list.id"))
     slug: Mapped[str] = mapped_column(String(120))
     title: Mapped[str | None] = mapped_column(String(300))
-    intro: Mapped[str | None] = mapped_column(Text)
     frequency: Mapped[Frequency | None] = mapped_column(stored(Frequency, "frequency"))
     state: Mapped[DigestState] = mapped_column(stored(DigestState, "state"), default=DigestState.DRAFT)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     # The subscriber up to whom its letters have been claimed: those beyond are queued and were never tried.
     cursor: Mapped[int] = mapped_column(default=0)
     rate: Mapped[int | None]  # letters a second, instead of the setting's
+    again: Mapped[bool] = mapped_column(default=False)  # also for those who got its announcements before
+    in_archive: Mapped[bool] = mapped_column(default=True)
+    # The frozen words (see `mailer.digests.snapshot`). Large: read only where they are asked for.
+    snapshot: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
+    sha256: Mapped[str | None] = mapped_column(String(64))  # of the snapshot
+    revision: Mapped[int] = mapped_column(default=1)  # of the snapshot; each correction makes another
+    erratum: Mapped[str | None] = mapped_column(Text)  # what a correction was about, for the readers of the archive
+    corrected_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     scheduled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     approved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     mailing_list: Mapped[MailingList] = relationship()
     items: Mapped[list[DigestItem]] = relationship(order_by="DigestItem.position", cascade="all, delete-orphan")
+    introductions: Mapped[list[Introduction]] = relationship(cascade="all, delete-orphan")
     editions: Mapped[list["Edition"]] = relationship(order_by="Edition.id", back_populates="digest")
 
     __table_args__ = (UniqueConstraint("list_id", "slug"), Index(None, "state"))
@@ -383,7 +420,10 @@ class Digest(Base):
 
 
 class Edition(Base):
-    """A letter rendered once for everybody who gets the same words. `content` holds its bytes with the slots marked."""
+    """A letter rendered once for everybody who gets the same words. `content` holds its bytes with the slots marked.
+
+    `selection` has a bit for each of the digest's items, in their order, that the edition holds.
+    """
 
     __tablename__ = "edition"
 
@@ -392,6 +432,8 @@ class Edition(Base):
     letter: Mapped[LetterKind] = mapped_column(stored(LetterKind, "letter"))
     language: Mapped[str] = mapped_column(String(10))
     digest_id: Mapped[int | None] = mapped_column(ForeignKey("digest.id"))
+    selection: Mapped[int | None] = mapped_column(BigInteger)
+    revision: Mapped[int] = mapped_column(default=1)  # of the digest's words
     subject: Mapped[str] = mapped_column(Text)
     content: Mapped[bytes] = mapped_column(LargeBinary)
     sha256: Mapped[str] = mapped_column(String(64))
@@ -400,7 +442,7 @@ class Edition(Base):
     digest: Mapped[Digest | None] = relationship(back_populates="editions")
 
     __table_args__ = (
-        UniqueConstraint("digest_id", "language"),
+        UniqueConstraint("digest_id", "language", "selection", "revision"),
         # One row for each wording of a letter that goes to one person at a time.
         Index(
             "uq_edition_letter",
@@ -413,7 +455,63 @@ class Edition(Base):
             postgresql_where=text("digest_id IS NULL"),
         ),
         CheckConstraint("(letter = 'digest') = (digest_id IS NOT NULL)", name="digest"),
+        CheckConstraint("(digest_id IS NULL) = (selection IS NULL)", name="selection"),
     )
+
+
+class EditionItem(Base):
+    """An announcement that an edition holds: whoever got that edition has had it."""
+
+    __tablename__ = "edition_item"
+
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
+    announcement_id: Mapped[int] = mapped_column(ForeignKey("announcement.id"), primary_key=True, index=True)
+
+
+class Schedule(Base):
+    """When the automatic digests of a frequency go out. `at`: see `mailer.digests.rhythm`."""
+
+    __tablename__ = "schedule"
+
+    list_id: Mapped[int] = mapped_column(ForeignKey("list.id"), primary_key=True)
+    frequency: Mapped[Frequency] = mapped_column(stored(Frequency, "frequency"), primary_key=True)
+    at: Mapped[str] = mapped_column(String(20))
+
+
+class Window(Base):
+    """A stretch of time whose announcements make one automatic digest: from its beginning on, up to its end and without
+    it. A list's windows of a frequency leave no gap between them and do not overlap."""
+
+    __tablename__ = "digest_window"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey("list.id"))
+    frequency: Mapped[Frequency] = mapped_column(stored(Frequency, "frequency"))
+    begins_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # None: there was nothing to send, or nobody to send it to.
+    digest_id: Mapped[int | None] = mapped_column(ForeignKey("digest.id"), unique=True)
+    passed_over: Mapped[bool] = mapped_column(default=False)  # nothing was scheduled then
+    # When everybody was enlisted, or it was clear that there is nothing to send.
+    done_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    digest: Mapped[Digest | None] = relationship()
+
+    __table_args__ = (
+        UniqueConstraint("list_id", "frequency", "begins_at"),
+        CheckConstraint("begins_at < ends_at", name="ends_at"),
+    )
+
+
+class WindowItem(Base):
+    """The window of a frequency that an announcement belongs to. One that was being written while its window was closed
+    belongs to the next: written down, so that it is neither lost nor sent twice."""
+
+    __tablename__ = "window_item"
+
+    announcement_id: Mapped[int] = mapped_column(ForeignKey("announcement.id", ondelete="CASCADE"), primary_key=True)
+    frequency: Mapped[Frequency] = mapped_column(stored(Frequency, "frequency"), primary_key=True)
+    window_id: Mapped[int] = mapped_column(ForeignKey("digest_window.id"), index=True)
 
 
 class MailServer(Base):

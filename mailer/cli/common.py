@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
@@ -18,7 +17,7 @@ from mailer import addresses
 from mailer.addresses import Address
 from mailer.app import create_app
 from mailer.db import db
-from mailer.errors import BadAddress, BadInput
+from mailer.errors import BadAddress
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,16 +69,6 @@ def parse_address(given: str) -> Address:
         return addresses.parse(given, international=True)
     except BadAddress as error:
         raise BadAddress(f"{given!r} is not an address: {error}") from None
-
-
-def read_text(path: Path) -> str:
-    """Raises BadInput for a file that is not UTF-8 text."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadInput(f"{path} is not UTF-8; save it as UTF-8") from None
-    except OSError as error:
-        raise BadInput(f"{path} can't be read: {error.strerror}") from None
 
 
 # Rows are numbered from 1; a larger number than a database can hold is wrong usage.

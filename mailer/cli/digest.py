@@ -11,7 +11,7 @@ import click
 
 from mailer import audit
 from mailer.cli import looking
-from mailer.cli.common import ID, Day, Moment, as_json, progress, read_text, say, stop_on_signals, with_app
+from mailer.cli.common import ID, Day, Moment, as_json, progress, say, stop_on_signals, with_app
 from mailer.cli.looking import digest_id_argument, json_option
 from mailer.config import settings
 from mailer.db import now
@@ -20,8 +20,8 @@ from mailer.delivery.account import Tally
 from mailer.delivery.engine import Watch
 from mailer.delivery.meter import Meter
 from mailer.digests import compose as composing
-from mailer.digests import sending
-from mailer.digests.compose import Choice
+from mailer.digests import introductions, sending
+from mailer.digests.compose import Choice, Wishes
 from mailer.digests.sending import Status
 from mailer.errors import BadInput, Interrupted, MailerError, NotAllowed
 from mailer.models import Digest
@@ -44,22 +44,27 @@ for each in (looking.preview, looking.test, looking.status, looking.report, look
 @command.command()
 @click.argument("what", nargs=-1, metavar="[ID… | FILE…]")
 @click.option("--title", help="Subject line; default: the first announcement's title.")
-@click.option("--intro", type=FILE, help="A Markdown file that stands before the announcements.")
+@click.option("--intro", type=FILE, multiple=True, help="A Markdown file before the announcements; one per language.")
 @click.option("--frequency", type=click.Choice([each.value for each in Frequency]), help="Only for those who chose it.")
 @click.option("--since", type=Day(), metavar="DATE", help="All announcements from this date on.")
+@click.option("--again", is_flag=True, help="Also for those who got these announcements before: a reminder.")
+@click.option("--no-archive", is_flag=True, help="Keep it out of the public archive.")
 @json_option
 @with_app
 def compose(
     what: tuple[str, ...],
     title: str | None,
-    intro: Path | None,
+    intro: tuple[Path, ...],
     frequency: str | None,
     since: date | None,
     *,
+    again: bool,
+    no_archive: bool,
     wants_json: bool,
 ) -> None:
     """Make a draft of announcements: these ids or files, all since a date, or all that no digest holds yet.
 
+    An introduction's front matter may say `language: fr` and `title: …`, the digest's title in that language.
     The last line of stdout is the draft's id.
 
     \b
@@ -67,12 +72,14 @@ def compose(
     """
     if what and since:
         raise click.UsageError("name announcements or --since, not both")
-    digest = composing.compose(
-        choice(what, since),
+    wishes = Wishes(
         title=title,
-        intro=read_text(intro) if intro else None,
+        introductions=introductions.read_all(intro),
         frequency=Frequency(frequency) if frequency else None,
+        again=again,
+        in_archive=not no_archive,
     )
+    digest = composing.compose(choice(what, since), wishes)
     audit.note_now("digest compose", f"digest {digest.id}")
     if wants_json:
         as_json({"digest": digest.id})

@@ -38,7 +38,9 @@ class Story:
         self.leave("benoit@example.org")
         with self.instance.app.app_context():
             recap = compose.find(self.instance.digest_id).announcements[0].id
-            second = compose.compose(compose.Choice([recap]), title="Once more: what 160 countries discussed").id
+            second = compose.compose(
+                compose.Choice([recap]), compose.Wishes(title="Once more: what 160 countries discussed", again=True)
+            ).id
         self.digest(second, ["ada@example.org"])
         self.check_nothing_else()
 

@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 from mailer.config import settings
 from mailer.db import db, now, transaction
 from mailer.digests import announcements
-from mailer.digests.files import FORBIDDEN, UNPRINTED, slug
-from mailer.errors import BadInput, NotFound
+from mailer.digests.files import UNPRINTED, slug
+from mailer.errors import BadInput, NotAllowed, NotFound
 from mailer.lists import the_list
-from mailer.models import Announcement, Digest, DigestItem
+from mailer.models import Announcement, Digest, DigestItem, Introduction
 from mailer.states import DigestState, Frequency
 
 LONGEST_TITLE = 200
+MOST_ITEMS = 60  # one bit each in an edition's selection; no letter could hold more anyway
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,20 @@ class Choice:
     since: date | None = None
 
 
-def compose(
-    choice: Choice, *, title: str | None = None, intro: str | None = None, frequency: Frequency | None = None
-) -> Digest:
-    """A new draft. Raises BadInput if nothing was chosen or the title can't stand in a subject line."""
-    check_title(title)
-    if intro and FORBIDDEN.search(intro):
-        raise BadInput("the introduction holds a control character: save it as plain UTF-8 text")
+@dataclass(frozen=True)
+class Wishes:
+    """What a draft is to have besides announcements. `again`: it goes also to those who got its announcements."""
+
+    title: str | None = None
+    introductions: Sequence[Introduction] = ()
+    frequency: Frequency | None = None
+    again: bool = False
+    in_archive: bool = True
+
+
+def compose(choice: Choice, wishes: Wishes = Wishes()) -> Digest:
+    """A new draft. Raises BadInput if nothing was chosen, or too much, or the title can't stand in a subject line."""
+    check_title(wishes.title)
     added = announcements.add(choice.files) if choice.files else []
     chosen_ids = list(dict.fromkeys([*choice.ids, *(each.announcement.id for each in added)]))
     with transaction() as session:
@@ -51,16 +59,111 @@ def compose(
                 "there is nothing to compose: every announcement stands in a digest already ('mailer digest list'); "
                 "add new ones, or name ids to use again"
             )
-        digest = Digest(
-            list_id=mailing_list.id,
-            slug=free_slug(session, mailing_list.id, title or chosen[0].translations[0].title),
-            title=title,
-            intro=intro,
-            frequency=frequency,
-            items=[DigestItem(announcement=item, position=number) for number, item in enumerate(chosen, start=1)],
-        )
-        session.add(digest)
+        return draft(session, mailing_list.id, chosen, wishes)
+
+
+def draft(session: Session, list_id: int, chosen: Sequence[Announcement], wishes: Wishes) -> Digest:
+    """In the caller's transaction."""
+    check_number(len(chosen))
+    title = wishes.title or first_title(wishes.introductions)
+    digest = Digest(
+        list_id=list_id,
+        slug=free_slug(session, list_id, title or chosen[0].translations[0].title),
+        title=title,
+        introductions=list(wishes.introductions),
+        frequency=wishes.frequency,
+        again=wishes.again,
+        in_archive=wishes.in_archive,
+        items=[DigestItem(announcement=item, position=number) for number, item in enumerate(chosen, start=1)],
+    )
+    session.add(digest)
+    session.flush()
     return digest
+
+
+def check_number(count: int) -> None:
+    if count > MOST_ITEMS:
+        raise BadInput(f"a digest holds at most {MOST_ITEMS} announcements, and these are {count}: name some of them")
+
+
+def first_title(introductions: Sequence[Introduction]) -> str | None:
+    """That of the list's first language that has one."""
+    titles = {each.language: each.title for each in introductions if each.title}
+    return next((titles[code] for code in settings().languages if code in titles), None)
+
+
+def order(digest_id: int, first: Sequence[int]) -> Digest:
+    """Put these announcements first, in this order; the others follow as they stood. Raises NotAllowed for a digest
+    whose words are frozen, BadInput for an announcement that it does not hold."""
+    with transaction() as session:
+        digest = editable(session, digest_id)
+        held = {item.announcement_id: item for item in digest.items}
+        check_held(digest, first)
+        wanted = [held[each] for each in dict.fromkeys(first)]
+        place(session, digest, [*wanted, *(item for item in digest.items if item not in wanted)])
+    return digest
+
+
+def add(digest_id: int, ids: Sequence[int]) -> Digest:
+    """Put announcements at the end of a draft; those that stand in it stay where they are."""
+    with transaction() as session:
+        digest = editable(session, digest_id)
+        held = {item.announcement_id for item in digest.items}
+        new = [announcements.find(each) for each in dict.fromkeys(ids) if each not in held]
+        check_number(len(held) + len(new))
+        last = digest.items[-1].position
+        digest.items += [DigestItem(announcement=each, position=last + number) for number, each in enumerate(new, 1)]
+    return digest
+
+
+def drop(digest_id: int, ids: Sequence[int]) -> Digest:
+    """Take announcements out of a draft. Raises BadInput if nothing would be left."""
+    with transaction() as session:
+        digest = editable(session, digest_id)
+        check_held(digest, ids)
+        left = [item for item in digest.items if item.announcement_id not in ids]
+        if not left:
+            raise BadInput(f"nothing would be left of digest {digest_id}: 'mailer digest cancel {digest_id}' drops it")
+        digest.items = left
+    return digest
+
+
+def editable(session: Session, digest_id: int) -> Digest:
+    digest = lock(session, digest_id)
+    if digest.state is not DigestState.DRAFT:
+        raise NotAllowed(f"digest {digest_id} is {digest.state}: only a draft's announcements can be changed")
+    return digest
+
+
+def check_held(digest: Digest, ids: Sequence[int]) -> None:
+    if strange := [each for each in ids if each not in {item.announcement_id for item in digest.items}]:
+        held = ", ".join(str(item.announcement_id) for item in digest.items)
+        raise BadInput(f"announcement {strange[0]} does not stand in digest {digest.id}, which holds {held}")
+
+
+def place(session: Session, digest: Digest, items: Sequence[DigestItem]) -> None:
+    """No two of a digest's items may stand in the same place, not even for a moment."""
+    beyond = max(item.position for item in items)
+    for start in (beyond, 0):
+        for number, item in enumerate(items, start + 1):
+            item.position = number
+        session.flush()
+    session.refresh(digest, ["items"])
+
+
+def keep_in_archive(digest_id: int, *, wanted: bool) -> Digest:
+    """Whether the public sees it among the past digests."""
+    with transaction() as session:
+        digest = lock(session, digest_id)
+        digest.in_archive = wanted
+    return digest
+
+
+def lock(session: Session, digest_id: int) -> Digest:
+    """The digest as it is now, held until the transaction ends."""
+    find(digest_id)
+    query = select(Digest).filter_by(id=digest_id).with_for_update()
+    return session.scalars(query.execution_options(populate_existing=True)).one()
 
 
 def check_title(title: str | None) -> None:

@@ -1,16 +1,19 @@
-"""From a digest to its editions: one letter per language, rendered once for everybody who reads it."""
+"""From a digest to its editions: one letter per language and selection of announcements, rendered once for everybody
+who gets the same words."""
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, TypeVar
 
 from flask_babel import force_locale
 from markupsafe import Markup
 
 from mailer.config import settings
 from mailer.db import now
+from mailer.digests import snapshot
 from mailer.errors import BadInput
 from mailer.languages import Language, language, name_in, offered
 from mailer.letters import lint, markdown
@@ -19,7 +22,7 @@ from mailer.letters.message import build, digest_headers
 from mailer.letters.render import Words, render
 from mailer.letters.slots import Recipient, slot
 from mailer.links import SAMPLE_UID, links
-from mailer.models import Announcement, AnnouncementTranslation, Digest, Edition
+from mailer.models import Announcement, Digest, Edition, Introduction
 from mailer.states import AnnouncementType, LetterKind
 
 
@@ -67,12 +70,12 @@ def languages() -> tuple[str, ...]:
     return offered(settings().languages)
 
 
-def items(digest: Digest, code: str) -> list[Item]:
-    return [item_in(announcement, code) for announcement in digest.announcements]
+def items(digest: Digest, code: str, selection: Collection[int] | None = None) -> list[Item]:
+    return [item_in(announcement, code) for announcement in snapshot.announcements(digest, selection)]
 
 
 def item_in(announcement: Announcement, code: str) -> Item:
-    text = best_translation(announcement, code)
+    text = best(announcement.translations, code)
     paragraph = markdown.first_paragraph(text.body)
     return Item(
         title=text.title,
@@ -90,26 +93,58 @@ def item_in(announcement: Announcement, code: str) -> Item:
     )
 
 
-def best_translation(announcement: Announcement, code: str) -> AnnouncementTranslation:
-    """The reader's language, else the list's in their order, else whatever there is."""
-    wanted = (code, *settings().languages)
-    found = (announcement.in_language(each) for each in wanted)
-    return next((text for text in found if text), announcement.translations[0])
+class InALanguage(Protocol):
+    @property
+    def language(self) -> str: ...
 
 
-def intro_html(digest: Digest) -> Markup:
-    return Markup(markdown.to_html(digest.intro or ""))  # noqa: S704 - sanitised
+Text = TypeVar("Text", bound=InALanguage)
 
 
-def words(digest: Digest, code: str, *, test: bool = False) -> Words:
+def best(texts: Sequence[Text], code: str) -> Text:
+    """The one in the reader's language, else in the list's in their order, else whatever there is."""
+    by_language = {text.language: text for text in texts}
+    return next((by_language[each] for each in (code, *settings().languages) if each in by_language), texts[0])
+
+
+def introduction(digest: Digest, code: str) -> Introduction | None:
+    found = snapshot.introductions(digest)
+    return best(found, code) if found else None
+
+
+def intro_html(digest: Digest, code: str) -> Markup:
+    """Marked with its language, where that is not the reader's."""
+    found = introduction(digest, code)
+    if found is None:
+        return Markup()
+    html = Markup(markdown.to_html(found.text))  # noqa: S704 - sanitised
+    if found.language == code:
+        return html
+    own = language(found.language)
+    return Markup('<div lang="{}" dir="{}">{}</div>').format(own.code, own.direction, html)
+
+
+def intro_text(digest: Digest, code: str) -> str:
+    found = introduction(digest, code)
+    return markdown.to_text(found.text) if found else ""
+
+
+def title(digest: Digest, code: str) -> str | None:
+    """In the reader's language, else the digest's; None: it is called by its first announcement."""
+    own = [each.title for each in snapshot.introductions(digest) if each.language == code]
+    return next(filter(None, own), digest.title)
+
+
+def words(digest: Digest, code: str, *, test: bool = False, selection: Collection[int] | None = None) -> Words:
     """Subject, text and HTML of one edition."""
     return render(
         LetterKind.DIGEST.value,
         code,
         digest=digest,
-        items=items(digest, code),
-        intro_text=markdown.to_text(digest.intro or ""),
-        intro_html=intro_html(digest),
+        title=title(digest, code),
+        items=items(digest, code, selection),
+        intro_text=intro_text(digest, code),
+        intro_html=intro_html(digest, code),
         test=test,
         date=digest.approved_at or now(),
         unsubscribe_url=links().page(f"/unsubscribe/{slot('unsubscribe')}", lang=code),
@@ -119,9 +154,14 @@ def words(digest: Digest, code: str, *, test: bool = False) -> Words:
     )
 
 
-def render_edition(digest: Digest, code: str, *, test: bool = False) -> Rendered:
-    """Raises BadInput if a finished copy would break a rule of mail: nothing faulty leaves the house."""
-    made = words(digest, code, test=test)
+def render_edition(
+    digest: Digest, code: str, *, test: bool = False, selection: Collection[int] | None = None
+) -> Rendered:
+    """The edition that holds the announcements with these ids (all that the digest is about if none are given).
+
+    Raises BadInput if a finished copy would break a rule of mail: nothing faulty leaves the house.
+    """
+    made = words(digest, code, test=test, selection=selection)
     content = build(made, digest_headers(made, code, digest.slug, settings(), links()))
     rendered = Rendered(code, made, content)
     faults = lint.check(copy_for(rendered, sample(digest, rendered)))
@@ -152,6 +192,7 @@ def stored(digest: Digest, rendered: Rendered) -> Edition:
         letter=LetterKind.DIGEST,
         language=rendered.language,
         digest_id=digest.id,
+        selection=(1 << len(digest.items)) - 1,
         subject=rendered.words.subject,
         content=rendered.content,
         sha256=rendered.sha256,

@@ -67,6 +67,8 @@ def parse(source: str, name: str, languages: Sequence[str]) -> AnnouncementFile:
 class FrontMatter:
     """A file's fields, each read with the line it stands on at hand for the error."""
 
+    known: Sequence[str] = FIELDS
+
     def __init__(self, source: str, name: str) -> None:
         self.name = name
         if found := FORBIDDEN.search(source):
@@ -98,9 +100,9 @@ class FrontMatter:
         if not isinstance(fields, dict):
             raise BadAnnouncement(f"{self.name}:2: the front matter is not 'name: value' lines")
         for field in fields:
-            if field not in FIELDS:
-                near = difflib.get_close_matches(str(field), FIELDS, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(FIELDS)}"
+            if field not in self.known:
+                near = difflib.get_close_matches(str(field), self.known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(self.known)}"
                 raise self.wrong(str(field), f"unknown field; {hint}")
         return fields
 

@@ -12,7 +12,6 @@ from email.utils import parseaddr
 
 from flask import current_app
 from sqlalchemy import and_, select
-from sqlalchemy.orm import Session
 
 from mailer.addresses import Address
 from mailer.config import settings
@@ -24,6 +23,7 @@ from mailer.delivery.envelope import Parcel
 from mailer.delivery.outcomes import Outcome
 from mailer.delivery.session import Session as SmtpSession
 from mailer.digests import compose, editions
+from mailer.digests.compose import lock
 from mailer.errors import BadInput, Busy, MailerError, NotAllowed
 from mailer.models import Delivery, Digest
 from mailer.states import DeliveryState, DigestState
@@ -101,13 +101,6 @@ def schedule(digest_id: int, at: datetime) -> Digest:
             raise NotAllowed(f"digest {digest_id} is {digest.state} and can't be scheduled")
         digest.scheduled_at = at
     return digest
-
-
-def lock(session: Session, digest_id: int) -> Digest:
-    """The digest as it is now, held until the transaction ends."""
-    compose.find(digest_id)
-    query = select(Digest).filter_by(id=digest_id).with_for_update()
-    return session.scalars(query.execution_options(populate_existing=True)).one()
 
 
 def enlist(digest_id: int) -> int:

@@ -18,11 +18,12 @@ def index() -> str:
 
 @site.get("/archive/<slug>")
 def show(slug: str) -> str:
-    digest = archive.find_public(slug)
+    digest, code = archive.find_public(slug), str(get_locale())
     return render_template(
         "pages/digest.html",
         digest=digest,
-        items=editions.items(digest, str(get_locale())),
-        intro=editions.intro_html(digest),
+        title=editions.title(digest, code),
+        items=editions.items(digest, code),
+        intro=editions.intro_html(digest, code),
         date=digest.approved_at,
     )

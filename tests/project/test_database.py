@@ -90,7 +90,14 @@ def two_subscriptions() -> list[Base]:
 def two_deliveries() -> list[Base]:
     ada, digest = person(), Digest(list_id=1, slug="d")
     edition = Edition(
-        list_id=1, letter=LetterKind.DIGEST, language="en", digest=digest, subject="", content=b"", sha256="0"
+        list_id=1,
+        letter=LetterKind.DIGEST,
+        language="en",
+        digest=digest,
+        selection=1,
+        subject="",
+        content=b"",
+        sha256="0",
     )
     db.session.add_all([ada, edition])
     db.session.flush()
