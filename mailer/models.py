@@ -158,6 +158,13 @@ class Subscription(Base):
     __table_args__ = (
         UniqueConstraint("list_id", "subscriber_id"),
         Index(None, "list_id", "state"),
+        Index(
+            "ix_subscription_owed",
+            "list_id",
+            "frequency",
+            sqlite_where=text("owed_since IS NOT NULL"),
+            postgresql_where=text("owed_since IS NOT NULL"),
+        ),
         CheckConstraint("state <> 'confirmed' OR confirmed_at IS NOT NULL", name="confirmed_at"),
         CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL AND ended_reason IS NOT NULL)", name="ended_at"),
     )
@@ -440,6 +447,7 @@ class Edition(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
 
     digest: Mapped[Digest | None] = relationship(back_populates="editions")
+    items: Mapped[list["EditionItem"]] = relationship()
 
     __table_args__ = (
         UniqueConstraint("digest_id", "language", "selection", "revision"),

@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, sel
 from sqlalchemy.orm import Session
 
 from mailer.db import db, now
-from mailer.delivery.ledger import confirmed, in_scope
+from mailer.delivery.ledger import in_scope
 from mailer.models import Delivery, Digest, Edition, Run, Subscriber
-from mailer.states import DeliveryState, Frequency, LetterKind
+from mailer.states import DeliveryState, LetterKind
 
 STALE_BEAT = timedelta(seconds=5)  # a sender that is alive writes one every second
 
@@ -48,10 +48,6 @@ class Tally:
         tried = sum(counts.values()) - retried
         now |= {"queued": max(0, self.untried - tried), "sending": 0, "deferred": max(0, now["deferred"] - retried)}
         return Tally(**now)
-
-
-def count_confirmed(list_id: int, frequency: Frequency | None) -> int:
-    return db.session.scalar(select(func.count()).select_from(confirmed(list_id, frequency).subquery())) or 0
 
 
 def was_enlisted(digest_id: int) -> bool:

@@ -1,14 +1,21 @@
 """The ledger: every change of a delivery. Committed before and after the network, never held open across it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
+    Column,
     ColumnElement,
+    Integer,
+    MetaData,
     Select,
+    String,
+    Table,
     Update,
     and_,
     bindparam,
@@ -26,7 +33,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import now, transaction
 from mailer.delivery.outcomes import Outcome
-from mailer.models import Delivery, Digest, Subscriber, Subscription
+from mailer.models import Delivery, Digest, Edition, Subscriber, Subscription
 from mailer.states import DeliveryState, Frequency, SubscriptionState
 
 
@@ -46,24 +53,50 @@ def confirmed(list_id: int, frequency: Frequency | None) -> Select[int]:
     return query.where(Subscription.frequency == frequency) if frequency else query
 
 
-def enlist(session: Session, digest: Digest, editions: Mapping[str, int], fallback: str, at: datetime) -> int:
-    """One row for each confirmed subscriber, in the edition of their language; how many. In the caller's transaction.
+# Who gets which edition, for the time of one enlisting: a choice that changes meanwhile leaves nobody without one.
+enlisting = Table(
+    "enlisting",
+    MetaData(),
+    Column("subscriber_id", Integer, primary_key=True, autoincrement=False),
+    Column("language", String(10), nullable=False),
+    Column("selection", BigInteger, nullable=False),
+    prefixes=["TEMPORARY"],
+)
 
-    `editions` maps a language to its edition's id and holds `fallback`. The unique constraint on (digest, subscriber)
-    makes a second enlisting of the same digest impossible.
+
+@contextmanager
+def enlisted(session: Session, people: Select[int, str, int]) -> Iterator[None]:
+    """Write down, for as long as the caller's transaction lasts, whom a digest goes to: subscriber, language of their
+    edition, selection."""
+    connection = session.connection()
+    enlisting.create(connection)
+    connection.execute(insert(enlisting).from_select(list(enlisting.c.keys()), people.order_by(Subscriber.id)))
+    yield
+    enlisting.drop(connection)
+
+
+def enlist(session: Session, digest: Digest, at: datetime) -> int:
+    """One row for each of those written down, in their edition; how many. In the caller's transaction.
+
+    The unique constraint on (digest, subscriber) makes a second enlisting of the same digest impossible.
     """
-    edition = case(editions, value=Subscriber.language, else_=editions[fallback])
-    people = confirmed(digest.list_id, digest.frequency).with_only_columns(
-        edition,
+    theirs = and_(
+        Edition.digest_id == digest.id,
+        Edition.revision == digest.revision,
+        Edition.language == enlisting.c.language,
+        Edition.selection == enlisting.c.selection,
+    )
+    rows = select(
+        Edition.id,
         literal(digest.id),
-        Subscriber.id,
+        enlisting.c.subscriber_id,
         literal(DeliveryState.QUEUED, Delivery.state.type),
         literal(0),
         literal(at, Delivery.created_at.type),
         literal(False),
-    )
+    ).select_from(enlisting.join(Edition, theirs))
     columns = ["edition_id", "digest_id", "subscriber_id", "state", "attempts", "created_at", "resent"]
-    session.execute(insert(Delivery).from_select(columns, people.order_by(Subscriber.id)))
+    session.execute(insert(Delivery).from_select(columns, rows.order_by(enlisting.c.subscriber_id)))
     if session.get_bind().dialect.name == "postgresql":  # which plans by what it last knew of the tables' sizes
         for table in ("delivery", "subscriber", "subscription"):
             session.execute(text(f"ANALYZE {table}"))
@@ -138,6 +171,21 @@ def resend_unknown(digest_id: int | None) -> bool:
     once = and_(in_scope(digest_id), Delivery.state == DeliveryState.UNKNOWN, Delivery.resent.is_(False))
     with transaction() as session:
         return bool(requeue(session, once, resent=True))
+
+
+def rebind(session: Session, digest_id: int, editions: Mapping[int, int]) -> int:
+    """Give letters that are still to go out another edition, in the caller's transaction; how many. `editions` maps an
+    old edition's id to a new one's. A letter that may have arrived goes out again only as it was."""
+    waits = and_(Delivery.state.in_((DeliveryState.QUEUED, DeliveryState.DEFERRED)), Delivery.resent.is_(False))
+    rows = and_(in_scope(digest_id), waits, Delivery.edition_id.in_(list(editions)))
+    change = update(Delivery).where(rows).values(edition_id=case(editions, value=Delivery.edition_id))
+    return session.connection().execute(change).rowcount
+
+
+def editions_waiting(session: Session, digest_id: int) -> list[int]:
+    """The editions of letters that are still to go out and can't have arrived."""
+    waits = and_(Delivery.state.in_((DeliveryState.QUEUED, DeliveryState.DEFERRED)), Delivery.resent.is_(False))
+    return list(session.scalars(select(Delivery.edition_id).where(in_scope(digest_id), waits).distinct()))
 
 
 def cancel_open(session: Session, digest_id: int) -> None:

@@ -3,12 +3,11 @@ who gets the same words."""
 
 import datetime as dt
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeVar
 
-from flask_babel import force_locale
 from markupsafe import Markup
 
 from mailer.config import settings
@@ -22,7 +21,7 @@ from mailer.letters.message import build, digest_headers
 from mailer.letters.render import Words, render
 from mailer.letters.slots import Recipient, slot
 from mailer.links import SAMPLE_UID, links
-from mailer.models import Announcement, Digest, Edition, Introduction
+from mailer.models import Announcement, Digest, Edition, EditionItem, Introduction
 from mailer.states import AnnouncementType, LetterKind
 
 
@@ -170,10 +169,9 @@ def render_edition(
     return rendered
 
 
-def render_all(digest: Digest) -> Iterator[Rendered]:
-    for code in languages():
-        with force_locale(code):
-            yield render_edition(digest, code)
+def render_all(digest: Digest) -> dict[str, Rendered]:
+    """In every language, with all that the digest is about."""
+    return {code: render_edition(digest, code) for code in languages()}
 
 
 def copy_for(rendered: Rendered, person: Recipient) -> bytes:
@@ -186,13 +184,16 @@ def sample(digest: Digest, rendered: Rendered, email: str = "reader@example.org"
     return Recipient(email, SAMPLE_UID, digest.list_id, now(), rendered.language, rendered.sha256)
 
 
-def stored(digest: Digest, rendered: Rendered) -> Edition:
+def stored(digest: Digest, rendered: Rendered, selection: int, held: Collection[int]) -> Edition:
+    """`held`: the announcements that the selection stands for."""
     return Edition(
         list_id=digest.list_id,
         letter=LetterKind.DIGEST,
         language=rendered.language,
         digest_id=digest.id,
-        selection=(1 << len(digest.items)) - 1,
+        selection=selection,
+        revision=digest.revision,
+        items=[EditionItem(announcement_id=each) for each in held],
         subject=rendered.words.subject,
         content=rendered.content,
         sha256=rendered.sha256,

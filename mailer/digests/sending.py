@@ -1,34 +1,38 @@
-"""Sending a digest: freeze its words, enlist everyone confirmed, deliver, and say what became of each.
+"""Sending a digest: freeze its words, enlist everyone it goes to, deliver, and say what became of each.
 
 Every step may be run again: a digest that was interrupted goes on where it stopped.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 
 from flask import current_app
 from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
 
 from mailer.addresses import Address
 from mailer.config import settings
-from mailer.db import db, exclusive, now, transaction
+from mailer.db import db, exclusive, now, take_turns, transaction
 from mailer.delivery import account, engine, ledger, recovery
 from mailer.delivery.account import ReportLine, Tally
 from mailer.delivery.engine import Watch
 from mailer.delivery.envelope import Parcel
 from mailer.delivery.outcomes import Outcome
 from mailer.delivery.session import Session as SmtpSession
-from mailer.digests import compose, editions
+from mailer.digests import compose, editions, selections, snapshot, windows
 from mailer.digests.compose import lock
+from mailer.digests.editions import Rendered
+from mailer.digests.selections import Pair
 from mailer.errors import BadInput, Busy, MailerError, NotAllowed
-from mailer.models import Delivery, Digest
+from mailer.models import Delivery, Digest, Edition
 from mailer.states import DeliveryState, DigestState
 
 STARTABLE = (DigestState.DRAFT, DigestState.APPROVED)
+STALE = timedelta(days=1)
 RETRYABLE = {
     "failed": (DeliveryState.BOUNCED, DeliveryState.BLOCKED),
     "unknown": (DeliveryState.UNKNOWN,),
@@ -70,7 +74,7 @@ def status(digest_id: int) -> Status:
 
 def audience(digest: Digest) -> int:
     """How many people the digest would go to if it were enlisted now."""
-    return account.count_confirmed(digest.list_id, digest.frequency)
+    return selections.count(db.session(), digest)
 
 
 def check_startable(digest: Digest) -> None:
@@ -81,15 +85,20 @@ def check_startable(digest: Digest) -> None:
         raise NotAllowed(f"digest {digest.id} was cancelled: compose a new one")
 
 
-def approve(digest_id: int) -> Digest:
-    """Freeze a draft: from here on its words are the stored editions, whatever happens to the announcements."""
+def approve(digest_id: int) -> dict[str, Rendered]:
+    """Freeze a draft: from here on its words are those of its snapshot, whatever happens to the announcements.
+
+    Gives the letters in every language, each checked, unless it was approved before. Raises BadInput for a letter that
+    must not go out; the digest stays a draft.
+    """
     with transaction() as session:
         digest = lock(session, digest_id)
-        if digest.state is DigestState.DRAFT:
-            digest.move(DigestState.APPROVED)
-            digest.approved_at = now()
-            session.add_all(editions.stored(digest, rendered) for rendered in editions.render_all(digest))
-    return digest
+        if digest.state is not DigestState.DRAFT:
+            return {}
+        digest.move(DigestState.APPROVED)
+        digest.approved_at = now()
+        snapshot.freeze(digest)
+        return editions.render_all(digest)
 
 
 def schedule(digest_id: int, at: datetime) -> Digest:
@@ -103,23 +112,63 @@ def schedule(digest_id: int, at: datetime) -> Digest:
     return digest
 
 
-def enlist(digest_id: int) -> int:
-    """Write down everyone the digest goes to, once and for all. Raises BadInput if there is nobody."""
+def enlist(digest_id: int, ready: Mapping[str, Rendered]) -> int:
+    """Write down everyone the digest goes to, once and for all, each with the edition they get. `ready`: letters that
+    are rendered already, by language. Raises BadInput if there is nobody."""
+    prepare(digest_id, ready)
     with transaction() as session:
         digest = lock(session, digest_id)
         if digest.state is not DigestState.APPROVED:
             return account.tally_of(session, digest_id).enlisted
-        by_language = {edition.language: edition.id for edition in digest.editions}
-        fallback = next((code for code in settings().languages if code in by_language), digest.editions[0].language)
-        count = ledger.enlist(session, digest, by_language, fallback, now())
+        take_turns(session, "enlisting")  # two digests that hold the same announcement must know of each other
+        count = enlist_all(session, digest)
         if not count:
             raise nobody(digest_id)
         digest.move(DigestState.SENDING)
     return count
 
 
+def prepare(digest_id: int, ready: Mapping[str, Rendered]) -> None:
+    """Render and store the editions that are in use, before everybody is enlisted: rendering hundreds of them takes
+    longer than others should have to wait for the database."""
+    digest = compose.find(digest_id)
+    if digest.state is DigestState.APPROVED:
+        for edition in new_editions(digest, selections.in_use(db.session(), digest), ready):
+            with transaction() as session:
+                if lock(session, digest_id).state is DigestState.APPROVED:
+                    session.add(edition)
+
+
+def new_editions(digest: Digest, pairs: Iterable[Pair], ready: Mapping[str, Rendered]) -> Iterator[Edition]:
+    """Those that are not stored yet."""
+    whole = selections.about(digest)
+    stored = {(each.language, each.selection) for each in digest.editions if each.revision == digest.revision}
+    for language, selection in pairs:
+        if (language, selection) in stored:
+            continue
+        held = selections.ids(digest, selection)
+        rendered = ready.get(language) if selection == whole else None
+        yield editions.stored(
+            digest, rendered or editions.render_edition(digest, language, selection=held), selection, held
+        )
+
+
+def enlist_all(session: Session, digest: Digest) -> int:
+    """In the caller's transaction; how many."""
+    with ledger.enlisted(session, selections.people(session, digest)):
+        used = session.execute(select(ledger.enlisting.c.language, ledger.enlisting.c.selection).distinct())
+        session.add_all(new_editions(digest, [Pair(*row) for row in used], {}))
+        session.flush()
+        count = ledger.enlist(session, digest, now())
+    windows.served(session, digest)
+    return count
+
+
 def nobody(digest_id: int) -> BadInput:
-    return BadInput(f"nobody would get digest {digest_id}: no confirmed subscriber matches; nothing was sent")
+    return BadInput(
+        f"nobody would get digest {digest_id}: no confirmed subscriber matches who has not had all of it already; "
+        f"nothing was sent"
+    )
 
 
 def set_rate(digest_id: int, rate: int) -> None:
@@ -138,8 +187,7 @@ def send(digest_id: int, *, stop: threading.Event, watch: Watch = lambda _: None
     if digest.state is DigestState.DRAFT and not audience(digest):
         raise nobody(digest_id)  # before its words are frozen
     if digest.state in STARTABLE:
-        approve(digest_id)
-        enlist(digest_id)
+        enlist(digest_id, approve(digest_id))
     if compose.find(digest_id).state is DigestState.SENDING:
         engine.deliver(digest_id, sessions=settings().send_sessions, stop=stop, watch=watch)
         finish(digest_id)
@@ -184,8 +232,21 @@ def send_due(stop: threading.Event) -> list[int]:
 def has_work(digest: Digest) -> bool:
     """Whether its time has come, or that of a letter; or nothing keeps it open but that nobody has closed it."""
     if digest.state is DigestState.APPROVED:
-        return digest.scheduled_at is not None and digest.scheduled_at <= now()
+        return digest.scheduled_at is not None and digest.scheduled_at <= now() and not is_stale(digest)
     return account.is_due(digest.id) or not account.is_open(db.session(), digest)
+
+
+def is_stale(digest: Digest) -> bool:
+    """Whether its time passed so long ago that a person has to say whether it still goes out."""
+    at = digest.scheduled_at
+    return digest.state in STARTABLE and at is not None and at < now() - STALE
+
+
+def stale() -> list[Digest]:
+    """Digests that wait for a person because their time passed while nothing ran, or because they could not go out."""
+    query = select(Digest).where(Digest.state.in_(STARTABLE), Digest.scheduled_at.is_not(None))
+    found = db.session.scalars(query.order_by(Digest.id)).all()
+    return [each for each in found if is_stale(each) or each.state is DigestState.DRAFT]
 
 
 def pause(digest_id: int) -> None:
@@ -209,6 +270,7 @@ def cancel(digest_id: int) -> None:
         digest = lock(session, digest_id)
         digest.move(DigestState.CANCELLED)
         ledger.cancel_open(session, digest_id)
+        windows.given_up(session, digest)
     with suppress(Busy), exclusive(engine.scope(digest_id)):  # a sender that is at it ends by itself, see `finish`
         recovery.recover(digest_id)
         finish(digest_id)
@@ -221,7 +283,8 @@ def retry(digest_id: int, which: str) -> int:
         if digest.state not in (DigestState.SENT, DigestState.SENDING):
             raise NotAllowed(f"digest {digest_id} is {digest.state}: there is nothing to retry")
         rows = and_(ledger.in_scope(digest_id), Delivery.state.in_(RETRYABLE[which]))
-        count = ledger.requeue(session, rows, first_tried_at=None)
+        doubtful = {"resent": True} if which == "unknown" else {}  # they may have arrived
+        count = ledger.requeue(session, rows, first_tried_at=None, **doubtful)
         if count and digest.state is DigestState.SENT:
             digest.move(DigestState.SENDING)
     return count

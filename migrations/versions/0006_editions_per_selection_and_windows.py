@@ -12,6 +12,7 @@ depends_on = None
 
 FREQUENCIES = ("immediate", "weekly", "monthly")
 MOST_BITS = 62
+OWED = sa.text("owed_since IS NOT NULL")
 
 
 def moment(name: str) -> sa.Column:
@@ -37,6 +38,9 @@ def upgrade() -> None:
 def add_columns() -> None:
     op.add_column("subscription", moment("owed_since"))
     op.add_column("subscription", sa.Column("owed_by", sa.String(length=20), nullable=True))
+    op.create_index(
+        "ix_subscription_owed", "subscription", ["list_id", "frequency"], sqlite_where=OWED, postgresql_where=OWED
+    )
     op.add_column("digest_item", sa.Column("catches_up", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("digest", sa.Column("again", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("digest", sa.Column("in_archive", sa.Boolean(), nullable=False, server_default=sa.true()))
@@ -163,5 +167,6 @@ def downgrade() -> None:
     for name in ("corrected_at", "erratum", "revision", "sha256", "snapshot", "in_archive", "again"):
         op.drop_column("digest", name)
     op.drop_column("digest_item", "catches_up")
+    op.drop_index("ix_subscription_owed", table_name="subscription")
     op.drop_column("subscription", "owed_by")
     op.drop_column("subscription", "owed_since")
