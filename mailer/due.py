@@ -12,8 +12,9 @@ from mailer import vitals
 from mailer.db import explain
 from mailer.delivery import account, engine
 from mailer.delivery.outbox import Sender
-from mailer.digests import sending
+from mailer.digests import compose, schedule, sending
 from mailer.errors import Busy, MailerError
+from mailer.models import Digest
 from mailer.subscriptions import counters, restoring, retention
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,33 @@ def deliver_outbox(stop: threading.Event) -> list[str]:
 
 
 def send_digests(stop: threading.Event) -> list[str]:
+    """Also those that compose themselves: a window is closed before its digest is looked for."""
     restoring.reapply()
-    return [f"digest {digest_id}: worked on" for digest_id in sending.send_due(stop)]
+    try:
+        closed = schedule.run()
+    except Busy:
+        closed = []
+    return closed + [f"digest {digest_id}: worked on" for digest_id in sending.send_due(stop)]
+
+
+def name_waiting() -> Piece:
+    """Digests that wait for a person: named whenever somebody asks, and once in the log."""
+    told: set[int] = set()
+
+    def work(_stop: threading.Event) -> list[str]:
+        waits = {digest.id: waiting_line(digest) for digest in sending.stale()}
+        for digest_id in waits.keys() - told:
+            log.warning("%s", waits[digest_id])
+        told.update(waits)
+        return list(waits.values())
+
+    return work
+
+
+def waiting_line(digest: Digest) -> str:
+    at = compose.local(digest.scheduled_at) if digest.scheduled_at else None
+    when = f"; its time was {at:%Y-%m-%d %H:%M %Z}" if at else ""
+    return f"digest {digest.id} waits for you{when}: 'mailer digest send {digest.id}' sends it"
 
 
 def beat(_stop: threading.Event) -> list[str]:
@@ -81,7 +107,7 @@ def rarely(piece: Piece) -> Piece:
 
 
 PROMPT: tuple[Piece, ...] = (deliver_outbox, send_digests)
-CHORES: tuple[Piece, ...] = (beat, forget_people, forget_counts)  # what nobody waits for
+CHORES: tuple[Piece, ...] = (beat, name_waiting(), forget_people, forget_counts)  # what nobody waits for
 
 
 def keep_going(piece: Piece, stop: threading.Event) -> None:

@@ -483,7 +483,8 @@ class Schedule(Base):
 
     list_id: Mapped[int] = mapped_column(ForeignKey("list.id"), primary_key=True)
     frequency: Mapped[Frequency] = mapped_column(stored(Frequency, "frequency"), primary_key=True)
-    at: Mapped[str] = mapped_column(String(20))
+    at: Mapped[str] = mapped_column(String(20))  # empty: as soon as there is something
+    set_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
 
 
 class Window(Base):

@@ -3,14 +3,14 @@
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 
 from mailer import audit
-from mailer.cli import looking
+from mailer.cli import editing, looking, scheduling
 from mailer.cli.common import ID, Day, Moment, as_json, progress, say, stop_on_signals, with_app
 from mailer.cli.looking import digest_id_argument, json_option
 from mailer.config import settings
@@ -37,7 +37,11 @@ def command() -> None:
     """Compose, preview, test and send digests."""
 
 
-for each in (looking.preview, looking.test, looking.status, looking.report, looking.list_):
+commands = (
+    *(looking.preview, looking.test, looking.status, looking.report, looking.list_),
+    *(editing.order, editing.add, editing.drop, editing.archive, editing.correct, scheduling.schedule),
+)
+for each in commands:
     command.add_command(each)
 
 
@@ -174,7 +178,9 @@ def ask(text: str) -> None:
 
 def future(at: datetime) -> datetime:
     """A time in the list's time zone. Raises BadInput if it is past."""
-    moment = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(settings().timezone))
+    zone = ZoneInfo(settings().timezone)
+    # By way of UTC: a time that the clocks leave out is shown as the one it stands for.
+    moment = (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC).astimezone(zone)
     if not now() < moment < now() + FURTHEST:
         raise BadInput(f"{moment:%Y-%m-%d %H:%M} is past, or years away; leave --at out to send now")
     return moment

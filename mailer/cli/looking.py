@@ -12,7 +12,7 @@ import click
 from mailer import audit
 from mailer.cli.common import ID, as_json, as_json_array, parse_address, say, with_app
 from mailer.delivery.account import ReportLine
-from mailer.digests import compose, editions, sending
+from mailer.digests import compose, editions, sending, snapshot
 from mailer.digests.sending import Status
 from mailer.errors import MailServerError
 from mailer.models import Digest
@@ -29,7 +29,7 @@ OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 def subject(digest: Digest) -> str:
     """A digest's name in lists: its title, else its first announcement's."""
-    return digest.title or digest.announcements[0].translations[0].title
+    return digest.title or snapshot.announcements(digest)[0].translations[0].title
 
 
 def known_language(given: str | None) -> str:
@@ -200,5 +200,7 @@ def list_(*, wants_json: bool) -> None:
     if wants_json:
         as_json([{"digest": each.id, "state": each.state, "title": title} for each, title in found])
         return
+    waiting = {each.id for each in sending.stale()}
     for each, title in found:
-        say(f"{each.id:>4}  {each.state:<9}  {compose.local(each.created_at):%Y-%m-%d}  {title}")
+        note = f"  waits for you: 'mailer digest send {each.id}'" if each.id in waiting else ""
+        say(f"{each.id:>4}  {each.state:<9}  {compose.local(each.created_at):%Y-%m-%d}  {title}{note}")

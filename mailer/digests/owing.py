@@ -39,7 +39,7 @@ def terms(session: Session, list_id: int, announcements: Sequence[int]) -> dict[
     """Of each announcement. A frequency that would never have brought it owes it to nobody."""
     at_work = session.scalars(select(Schedule.frequency).filter_by(list_id=list_id)).all()
     query = select(WindowItem, Window).join(Window, Window.id == WindowItem.window_id)
-    found = session.execute(query.where(WindowItem.announcement_id.in_(announcements))).tuples()
+    found = session.execute(query.where(WindowItem.announcement_id.in_(announcements))).all()
     windows = {(item.announcement_id, item.frequency): window for item, window in found}
     return {each: of_windows({by: windows.get((each, by)) for by in at_work}) for each in announcements}
 

@@ -249,6 +249,13 @@ def stale() -> list[Digest]:
     return [each for each in found if is_stale(each) or each.state is DigestState.DRAFT]
 
 
+def dated() -> list[Digest]:
+    """Digests that were given a time which has not come, the next one first."""
+    query = select(Digest).where(Digest.state == DigestState.APPROVED, Digest.scheduled_at.is_not(None))
+    found = db.session.scalars(query.order_by(Digest.scheduled_at, Digest.id)).all()
+    return [each for each in found if not is_stale(each)]
+
+
 def pause(digest_id: int) -> None:
     """Raises NotAllowed for a digest that is not being sent."""
     with transaction() as session:

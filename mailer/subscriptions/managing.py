@@ -105,7 +105,7 @@ def apply(session: Session, subscription: Subscription, changes: Changes) -> Non
     if changes.language is not None:
         subscription.subscriber.language = changes.language
     if changes.frequency is not None:
-        subscription.frequency = changes.frequency
+        subscription.choose_frequency(changes.frequency, now())
     if changes.topics is not None:
         subscription.chosen = topics.of_keys(session, subscription.list_id, changes.topics)
     if changes.pause is not None:

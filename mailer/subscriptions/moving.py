@@ -33,6 +33,7 @@ def arrive(session: Session, arrives: Subscription, evidence: Evidence) -> None:
     if move is None or leaves is None or leaves.state is not SubscriptionState.CONFIRMED:
         return
     move.done_at = now()
+    arrives.owed_since, arrives.owed_by = leaves.owed_since, leaves.owed_by
     leaves.end(EndedReason.UNSUBSCRIBED, move.done_at)
     record(session, leaves, ConsentKind.MOVED, evidence)
     write(session, leaves, LetterKind.ADDRESS_CHANGE, move.done_at)

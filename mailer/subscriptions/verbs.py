@@ -153,7 +153,7 @@ def recognise(subscriber: Subscriber, address: Address) -> None:
 
 
 def choose(session: Session, subscription: Subscription, person: SignUp) -> None:
-    subscription.frequency = person.frequency
+    subscription.choose_frequency(person.frequency, now())
     subscription.chosen = topics.of_keys(session, subscription.list_id, person.topics)
     subscription.subscriber.language = person.language
 

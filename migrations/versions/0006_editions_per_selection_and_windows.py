@@ -84,6 +84,7 @@ def create_tables() -> None:
         sa.Column("list_id", sa.Integer(), nullable=False),
         sa.Column("frequency", sa.String(length=20), nullable=False),
         sa.Column("at", sa.String(length=20), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
         frequency_check(),
         sa.ForeignKeyConstraint(["list_id"], ["list.id"], name=op.f("fk_schedule_list_id_list")),
         sa.PrimaryKeyConstraint("list_id", "frequency", name=op.f("pk_schedule")),
