@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from . import web
+from . import rendering, web
 from .peers import Run
 from .processes import Failed
 from .sitting import Sitting
@@ -140,6 +140,12 @@ def startup(sitting: Sitting, count: int) -> list[Row]:
     ]
 
 
+def rendering_(sitting: Sitting, count: int) -> list[Row]:
+    found = spread((rendering.seconds(sitting.folder, count) for _ in range(sitting.runs)), "s", 2)
+    what = f"the letters of {count} announcements in {len(rendering.LANGUAGES)} languages, rendered"
+    return [Row("rendering", what, "≤ 1 s", str(found), found.median <= 1)]
+
+
 def sign_ups(sitting: Sitting, count: int) -> list[Row]:
     (runs,) = sitting.in_turn(lambda: sitting.under_load(count, web.sign_ups))
     what = f"{web.RATE} sign-ups a second for {web.SECONDS} s beside {count:,}, SQLite: p99; none lost"
@@ -177,13 +183,14 @@ PARTS = {
     "cpu": Part(cpu, (100_000,)),
     "import": Part(import_, (100_000,)),
     "startup": Part(startup, (20_000,)),
+    "rendering": Part(rendering_, (20,)),
     "sign-ups": Part(sign_ups, (100_000,)),
     "one-click": Part(one_click, (100_000,)),
     "million": Part(million, (1_000_000,)),
 }
 USUAL = (
     *("rod", "sqlite-100000", "sqlite-20000", "postgresql-100000", "no-pipelining", "flask-mail"),
-    *("latency-50ms", "memory", "cpu", "import", "startup", "sign-ups", "one-click"),
+    *("latency-50ms", "memory", "cpu", "import", "startup", "rendering", "sign-ups", "one-click"),
 )
 
 

@@ -4,7 +4,7 @@ Every step may be run again: a digest that was interrupted goes on where it stop
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -85,11 +85,11 @@ def check_startable(digest: Digest) -> None:
         raise NotAllowed(f"digest {digest.id} was cancelled: compose a new one")
 
 
-def approve(digest_id: int) -> dict[str, Rendered]:
+def approve(digest_id: int, codes: Collection[str] | None = None) -> dict[str, Rendered]:
     """Freeze a draft: from here on its words are those of its snapshot, whatever happens to the announcements.
 
-    Gives the letters in every language, each checked, unless it was approved before. Raises BadInput for a letter that
-    must not go out; the digest stays a draft.
+    Gives the letters in these languages (every one if none are given), each checked, unless it was approved before.
+    Raises BadInput for a letter that must not go out; the digest stays a draft.
     """
     with transaction() as session:
         digest = lock(session, digest_id)
@@ -98,7 +98,7 @@ def approve(digest_id: int) -> dict[str, Rendered]:
         digest.move(DigestState.APPROVED)
         digest.approved_at = now()
         snapshot.freeze(digest)
-        return editions.render_all(digest)
+        return editions.render_all(digest, codes)
 
 
 def schedule(digest_id: int, at: datetime) -> Digest:
@@ -114,7 +114,9 @@ def schedule(digest_id: int, at: datetime) -> Digest:
 
 def enlist(digest_id: int, ready: Mapping[str, Rendered]) -> int:
     """Write down everyone the digest goes to, once and for all, each with the edition they get. `ready`: letters that
-    are rendered already, by language. Raises BadInput if there is nobody."""
+    are rendered already, by language. Raises BadInput if there is nobody; an automatic digest is cancelled then: nobody
+    has to look at it.
+    """
     prepare(digest_id, ready)
     with transaction() as session:
         digest = lock(session, digest_id)
@@ -122,9 +124,9 @@ def enlist(digest_id: int, ready: Mapping[str, Rendered]) -> int:
             return account.tally_of(session, digest_id).enlisted
         take_turns(session, "enlisting")  # two digests that hold the same announcement must know of each other
         count = enlist_all(session, digest)
-        if not count:
+        if not count and not windows.leave_empty(session, digest):
             raise nobody(digest_id)
-        digest.move(DigestState.SENDING)
+        digest.move(DigestState.SENDING if count else DigestState.CANCELLED)
     return count
 
 
@@ -184,10 +186,11 @@ def send(digest_id: int, *, stop: threading.Event, watch: Watch = lambda _: None
     """
     digest = compose.find(digest_id)
     check_startable(digest)
-    if digest.state is DigestState.DRAFT and not audience(digest):
-        raise nobody(digest_id)  # before its words are frozen
     if digest.state in STARTABLE:
-        enlist(digest_id, approve(digest_id))
+        used = {pair.language for pair in selections.in_use(db.session(), digest)}
+        if digest.state is DigestState.DRAFT and not used:
+            raise nobody(digest_id)  # before its words are frozen
+        enlist(digest_id, approve(digest_id, used))
     if compose.find(digest_id).state is DigestState.SENDING:
         engine.deliver(digest_id, sessions=settings().send_sessions, stop=stop, watch=watch)
         finish(digest_id)

@@ -32,6 +32,15 @@ def given_up(session: Session, digest: Digest) -> Window | None:
     return window
 
 
+def leave_empty(session: Session, digest: Digest) -> bool:
+    """Nobody is left to whom an automatic digest could go: its window has none then, as if that had been known when it
+    was closed. Whether the digest was one."""
+    window = given_up(session, digest)
+    if window:
+        window.digest_id = None
+    return window is not None
+
+
 def last_end(session: Session, list_id: int, frequency: Frequency) -> datetime | None:
     query = select(func.max(Window.ends_at)).filter_by(list_id=list_id, frequency=frequency)
     return session.scalar(query)

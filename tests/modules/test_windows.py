@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from mailer.db import Base, db, now, transaction
 from mailer.digests import schedule, sending, windows
-from mailer.errors import BadInput
 from mailer.models import (
     Announcement,
     AnnouncementTranslation,
@@ -126,15 +125,12 @@ class History:
     def send(self, digests: list[Digest]) -> None:
         """All of it arrives."""
         for digest in digests:
-            try:
-                sending.enlist(digest.id, sending.approve(digest.id))
-            except BadInput:
-                sending.cancel(digest.id)  # nobody is left who has not had it
-                continue
+            sending.enlist(digest.id, sending.approve(digest.id))
             with transaction() as session:
                 accepted = {"state": DeliveryState.ACCEPTED, "attempts": 1}
                 session.execute(sa.update(Delivery).filter_by(digest_id=digest.id).values(accepted))
-                session.execute(sa.update(Digest).filter_by(id=digest.id).values(state=DigestState.SENT))
+                sent = sa.update(Digest).filter_by(id=digest.id, state=DigestState.SENDING)
+                session.execute(sent.values(state=DigestState.SENT))
 
     def settle(self) -> None:
         """Time enough passes for everything to have gone out."""
