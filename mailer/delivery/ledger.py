@@ -36,6 +36,9 @@ from mailer.delivery.outcomes import Outcome
 from mailer.models import Delivery, Digest, Edition, Subscriber, Subscription
 from mailer.states import DeliveryState, Frequency, SubscriptionState
 
+# A letter that was refused, or never went out, has brought nobody anything.
+NOT_RECEIVED = (DeliveryState.CANCELLED, DeliveryState.BOUNCED, DeliveryState.BLOCKED)
+
 
 def gets_digests(at: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Whether somebody is subscribed and not pausing."""

@@ -169,9 +169,9 @@ def render_edition(
     return rendered
 
 
-def render_all(digest: Digest, codes: Collection[str] | None = None) -> dict[str, Rendered]:
-    """With all that the digest is about, in these languages (every one if none are given)."""
-    return {code: render_edition(digest, code) for code in (languages() if codes is None else codes)}
+def render_all(digest: Digest, codes: Collection[str], selection: Collection[int] | None = None) -> dict[str, Rendered]:
+    """In these languages."""
+    return {code: render_edition(digest, code, selection=selection) for code in codes}
 
 
 def copy_for(rendered: Rendered, person: Recipient) -> bytes:

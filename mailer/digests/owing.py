@@ -12,9 +12,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, false, func, not_, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from mailer import topics
 from mailer.db import now
 from mailer.delivery import ledger
-from mailer.models import Digest, Schedule, Subscription, Window, WindowItem
+from mailer.delivery.ledger import NOT_RECEIVED
+from mailer.models import (
+    Announcement,
+    Delivery,
+    Digest,
+    EditionItem,
+    Schedule,
+    Subscription,
+    Window,
+    WindowItem,
+)
+from mailer.models import subscription_topic as choices
 from mailer.states import DigestState, Frequency
 
 # The clocks of two machines, and a change that was being written while a digest was enlisted. Too much of it costs
@@ -54,20 +66,37 @@ def settled_at(window: Window | None) -> datetime | None:
 
 
 def candidates(session: Session, list_id: int, frequency: Frequency) -> list[int]:
-    """Announcements of this frequency's earlier windows that are owed to somebody who has chosen it since, the oldest
+    """Announcements of this frequency's earlier windows that are owed to somebody who has chosen it since, the newest
     first. Those of a digest that waits will come with it; those of one that was cancelled never."""
     since = oldest_debts(session, list_id, frequency)
     if not since:
         return []
     enlisted = or_(Window.digest_id.is_(None), Digest.state.in_(ENLISTED))
     query = (
-        select(WindowItem.announcement_id)
+        select(Announcement)
+        .join(WindowItem, WindowItem.announcement_id == Announcement.id)
         .join(Window, Window.id == WindowItem.window_id)
         .outerjoin(Digest, Digest.id == Window.digest_id)
         .where(Window.list_id == list_id, Window.frequency == frequency, enlisted)
     )
-    owed = or_(*[unsettled(WindowItem.announcement_id, by, at) for by, at in since.items()])
-    return list(session.scalars(query.where(owed).order_by(WindowItem.announcement_id)))
+    owed = or_(*[unsettled(Announcement.id, by, at) for by, at in since.items()])
+    found = session.scalars(query.where(owed).order_by(Announcement.id.desc())).all()
+    return [each.id for each in found if is_wanted(session, each, debtors(list_id, frequency))]
+
+
+def is_wanted(session: Session, announcement: Announcement, people: ColumnElement[bool]) -> bool:
+    """Whether one of them has not had it and is interested: else it would take the place of another for ever."""
+    had = select(Delivery.id).join(EditionItem, EditionItem.edition_id == Delivery.edition_id)
+    had = had.where(
+        Delivery.subscriber_id == Subscription.subscriber_id,
+        EditionItem.announcement_id == announcement.id,
+        Delivery.state.not_in(NOT_RECEIVED),
+    )
+    query = select(Subscription.id).where(people, ~had.exists())
+    if about := [topic.id for topic in topics.of_keys(session, announcement.list_id, announcement.topics)]:
+        mine = select(choices.c.topic_id).where(choices.c.subscription_id == Subscription.id)
+        query = query.where(or_(~mine.exists(), mine.where(choices.c.topic_id.in_(about)).exists()))
+    return session.scalar(query.limit(1)) is not None
 
 
 def oldest_debts(session: Session, list_id: int, frequency: Frequency) -> dict[Frequency, datetime]:

@@ -12,14 +12,12 @@ from sqlalchemy.orm import Session
 
 from mailer import topics
 from mailer.delivery import ledger
+from mailer.delivery.ledger import NOT_RECEIVED
 from mailer.digests import editions, owing, snapshot
 from mailer.models import Announcement, Delivery, Digest, DigestItem, EditionItem, Subscriber, Subscription
 from mailer.models import subscription_topic as choices
-from mailer.states import DeliveryState
 
 Bits = ColumnElement[int]
-# A letter that was refused, or never went out, has brought nobody anything.
-NOT_RECEIVED = (DeliveryState.CANCELLED, DeliveryState.BOUNCED, DeliveryState.BLOCKED)
 
 
 class Pair(NamedTuple):

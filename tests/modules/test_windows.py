@@ -206,6 +206,33 @@ def check_contiguous() -> None:
 
 
 @pytest.mark.usefixtures("english")
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_more_than_one_digest_can_bring_comes_with_the_next() -> None:
+    """D-182"""
+    with time_machine.travel(STARTS[0], tick=False) as clock:
+        history = History(clock)
+        schedule.turn_on(Frequency.WEEKLY, "Sun 02:30")
+        schedule.turn_on(Frequency.MONTHLY, "31 08:30")
+        history.join(Frequency.MONTHLY)
+        history.join(Frequency.WEEKLY)
+        for _ in range(windows.MOST_OWED + 5):
+            history.publish()
+        history.pass_time(24 * 2)
+        history.run()
+        history.change((0, Frequency.WEEKLY))
+        history.pass_time(24 * 7)
+        history.run()
+        assert len(received(1)) == windows.MOST_OWED
+        history.settle()
+        history.check()
+
+
+def received(person: int) -> list[int]:
+    query = sa.select(EditionItem.announcement_id).join(Delivery, Delivery.edition_id == EditionItem.edition_id)
+    return list(db.session.scalars(query.where(Delivery.subscriber_id == person)))
+
+
+@pytest.mark.usefixtures("english")
 def test_a_window_can_be_closed_once() -> None:
     """D-180: whoever comes second is refused by the database itself."""
     at = datetime(2026, 3, 28, 7, 30, tzinfo=UTC)
