@@ -29,7 +29,6 @@ from mailer.states import DigestState, Frequency
 from mailer.subscriptions import restoring
 
 FURTHEST = timedelta(days=1000)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group("digest")
@@ -48,7 +47,7 @@ for each in commands:
 @command.command()
 @click.argument("what", nargs=-1, metavar="[ID… | FILE…]")
 @click.option("--title", help="Subject line; default: the first announcement's title.")
-@click.option("--intro", type=FILE, multiple=True, help="A Markdown file before the announcements; one per language.")
+@editing.intro_option
 @click.option("--frequency", type=click.Choice([each.value for each in Frequency]), help="Only for those who chose it.")
 @click.option("--since", type=Day(), metavar="DATE", help="All announcements from this date on.")
 @click.option("--again", is_flag=True, help="Also for those who got these announcements before: a reminder.")

@@ -1,14 +1,22 @@
 """`mailer digest order|add|drop|archive|correct`: changing a digest, as a draft and after."""
 
+from pathlib import Path
+
 import click
 
 from mailer import audit
 from mailer.cli.common import ID, say, with_app
 from mailer.cli.looking import digest_id_argument
-from mailer.digests import compose, correction
+from mailer.digests import compose, correction, introductions
 from mailer.models import Digest
 from mailer.states import DigestState
 
+intro_option = click.option(
+    "--intro",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A Markdown file before the announcements; one per language.",
+)
 announcement_ids = click.argument("announcement_ids", nargs=-1, required=True, type=ID, metavar="ANNOUNCEMENT_ID…")
 
 
@@ -76,9 +84,10 @@ def archive(digest_id: int, *, wanted: bool | None) -> None:
 @click.command()
 @digest_id_argument
 @click.option("--note", metavar="TEXT", help="What was wrong, for those who read it in the archive.")
+@intro_option
 @with_app
-def correct(digest_id: int, note: str | None) -> None:
-    """Take over what was edited in the announcements since the digest was approved.
+def correct(digest_id: int, note: str | None, intro: tuple[Path, ...]) -> None:
+    """Take over what was edited in the announcements since the digest was approved, and new introductions.
 
     Of a digest that was paused on its way, whoever has not been sent it gets the corrected words; whoever has, keeps
     what they got. Edit first, with `announcement edit` or `announcement add`.
@@ -87,7 +96,7 @@ def correct(digest_id: int, note: str | None) -> None:
     Example:  mailer digest correct 1 --note "The deadline is 1 March, not 1 May."
     """
     audit.note_now("digest correct", f"digest {digest_id}")
-    done = correction.correct(digest_id, note)
+    done = correction.correct(digest_id, note, introductions.read_all(intro))
     say(f"digest {digest_id} has new words, for {done.letters} letters that are still to go out")
     if done.state is DigestState.PAUSED:
         say(f"go on with 'mailer digest resume {digest_id}'")

@@ -1,5 +1,6 @@
 """Correcting a digest that was approved, or is on its way: whoever has not been sent it gets the corrected words."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -10,7 +11,7 @@ from mailer.digests import compose, editions, selections, snapshot
 from mailer.digests.compose import lock
 from mailer.digests.files import FORBIDDEN
 from mailer.errors import BadInput, NotAllowed
-from mailer.models import Digest, Edition
+from mailer.models import Digest, Edition, Introduction
 from mailer.states import DigestState
 
 CORRECTABLE = (DigestState.APPROVED, DigestState.PAUSED, DigestState.SENT)
@@ -27,9 +28,10 @@ class Corrected(NamedTuple):
     letters: int  # that go out with the corrected words
 
 
-def correct(digest_id: int, note: str | None = None) -> Corrected:
-    """Freeze the announcements' words anew. Letters that may have arrived stay as they were, also when they are tried
-    again: nobody gets two different copies. `note` is the erratum that the archive shows.
+def correct(digest_id: int, note: str | None = None, introductions: Sequence[Introduction] = ()) -> Corrected:
+    """Freeze the announcements' words anew, with these introductions for those in the same languages. Letters that may
+    have arrived stay as they were, also when they are tried again: nobody gets two different copies. `note` is the
+    erratum that the archive shows.
 
     Raises NotAllowed for a digest that can't be corrected, Busy while a sender still finishes its letters, BadInput if
     there is nothing to correct or a corrected letter must not go out.
@@ -42,13 +44,24 @@ def correct(digest_id: int, note: str | None = None) -> Corrected:
             digest = lock(session, digest_id)
             check_state(digest)
             before = digest.sha256
+            replace(session, digest, introductions)
             snapshot.freeze(digest)
             if digest.sha256 == before:
-                raise BadInput(f"nothing of digest {digest_id} has changed: edit its announcements first")
+                raise BadInput(
+                    f"nothing of digest {digest_id} has changed: edit its announcements first, or give a new --intro"
+                )
             digest.revision += 1
             if digest.state is not DigestState.APPROVED:  # nobody has seen its first words
                 digest.erratum, digest.corrected_at = note, now()
             return Corrected(digest.state, rebind(session, digest))
+
+
+def replace(session: Session, digest: Digest, introductions: Sequence[Introduction]) -> None:
+    languages = {each.language for each in introductions}
+    digest.introductions = [each for each in digest.introductions if each.language not in languages]
+    session.flush()  # the old one goes before the new one comes
+    digest.introductions = [*digest.introductions, *introductions]
+    session.flush()
 
 
 def check_state(digest: Digest) -> None:

@@ -3,6 +3,8 @@
 import pytest
 import time_machine
 
+from mailer.digests import compose
+
 from ..installation import RECAP, Installation
 
 WRONG, RIGHT = "closed on Thursday", "closed on Friday"
@@ -49,6 +51,35 @@ def with_later(here: Installation, digest: int) -> None:
     """Send what was put off."""
     with time_machine.travel("2100-01-01T00:00:00Z"):
         here.run("digest", "send", digest, code=0)
+
+
+def test_a_digest_that_waits_for_its_time_takes_other_words(here: Installation) -> None:
+    with time_machine.travel("2026-03-01T12:00:00Z") as clock:
+        here.imported(1)
+        digest = here.draft(RECAP)
+        here.run("digest", "send", digest, "--at", "2026-03-01T13:00+00:00", "--yes")
+        here.run("digest", "correct", digest, "--intro", here.write("intro.md", "At last:"))
+        edit(here)
+        here.run("digest", "correct", digest, "--intro", here.write("intro.md", "Dear readers,"))
+        clock.move_to("2026-03-01T13:00:01Z")
+        here.run("run-due")
+    (text,) = [mail.part("plain") for mail in here.mail_server.mails]
+    assert (RIGHT in text, "Dear readers," in text, "At last:" in text) == (True, True, False)
+    with here.app.app_context():
+        found = compose.find(digest)
+        assert (found.erratum, found.corrected_at, found.revision) == (None, None, 3)
+
+
+def test_the_archive_tells_what_was_wrong(here: Installation, paused: int) -> None:
+    """D-195: what the archive page reads."""
+    edit(here)
+    here.run("digest", "correct", paused, "--note", "It closed on Friday.")
+    with here.app.app_context():
+        found = compose.find(paused)
+        assert found.erratum == "It closed on Friday."
+        assert found.corrected_at
+        slug = found.slug
+    assert RIGHT in here.site.get(f"/archive/{slug}").text
 
 
 def test_what_can_not_be_corrected_is_said(here: Installation, paused: int) -> None:

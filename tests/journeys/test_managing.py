@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from ..installation import BASE_URL, Installation, link_in
+from ..installation import BASE_URL, RECAP, Installation, link_in
 from ..servers.ports import free_port
 
 BEGIN = "2026-03-01T12:00:00Z"
@@ -175,7 +175,7 @@ def test_who_pauses_gets_no_digest_until_the_day(here: Installation) -> None:
         here.run("digest", "send", here.draft(), "--yes", "--expect", "1")
         assert [mail.to for mail in here.mail_server.mails] == ["benoit@example.org"]
         clock.move_to("2026-03-09T15:01:00Z")
-        here.run("digest", "send", here.draft(), "--yes", "--expect", "2")
+        here.run("digest", "send", here.draft(RECAP.replace("key: recap", "key: another")), "--yes", "--expect", "2")
         assert len(here.letters("ada@example.org")) == 1
 
 
