@@ -6,6 +6,7 @@ import time_machine
 from mailer.digests import compose
 
 from ..installation import RECAP, Installation
+from .test_odd_cases import died_in_mid_run
 
 WRONG, RIGHT = "closed on Thursday", "closed on Friday"
 
@@ -51,6 +52,22 @@ def with_later(here: Installation, digest: int) -> None:
     """Send what was put off."""
     with time_machine.travel("2100-01-01T00:00:00Z"):
         here.run("digest", "send", digest, code=0)
+
+
+def test_a_letter_that_may_have_arrived_is_sent_again_as_it_was(here: Installation) -> None:
+    """D-195: never two different copies to one person."""
+    here.imported(2)
+    digest = here.draft(RECAP)
+    here.run("digest", "send", digest, "--yes")
+    died_in_mid_run(here, digest)
+    here.run("digest", "pause", digest)
+    edit(here)
+    assert "for 0 letters" in here.run("digest", "correct", digest).stdout
+    here.run("digest", "resume", digest)
+    here.run("digest", "retry", digest, "--unknown")
+    here.run("digest", "send", digest)
+    assert len(here.mail_server.mails) == 3
+    assert not copies(here, RIGHT)
 
 
 def test_a_digest_that_waits_for_its_time_takes_other_words(here: Installation) -> None:
