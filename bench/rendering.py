@@ -15,7 +15,7 @@ from mailer.digests import compose, editions
 
 with create_app().app_context():
     begun = time.perf_counter()
-    editions.render_all(compose.find(int(sys.argv[1])), editions.languages())
+    editions.render_all(compose.find(int(sys.argv[1])))
     print(time.perf_counter() - begun)
 """
 

@@ -79,7 +79,7 @@ def rebind(session: Session, digest: Digest) -> int:
     renewed = {old: corrected(session, digest, old) for old in ledger.editions_waiting(session, digest.id)}
     session.flush()
     if not renewed:
-        editions.render_all(digest, editions.languages())  # that they could go out is checked all the same
+        editions.render_all(digest)  # that they could go out is checked all the same
         return 0
     return ledger.rebind(session, digest.id, {old: new.id for old, new in renewed.items()})
 

@@ -169,9 +169,12 @@ def render_edition(
     return rendered
 
 
-def render_all(digest: Digest, codes: Collection[str], selection: Collection[int] | None = None) -> dict[str, Rendered]:
-    """In these languages."""
-    return {code: render_edition(digest, code, selection=selection) for code in codes}
+def render_all(
+    digest: Digest, codes: Collection[str] | None = None, selection: Collection[int] | None = None
+) -> dict[str, Rendered]:
+    """In these languages (every one if none are given)."""
+    wanted = languages() if codes is None else codes
+    return {code: render_edition(digest, code, selection=selection) for code in wanted}
 
 
 def copy_for(rendered: Rendered, person: Recipient) -> bytes:

@@ -98,7 +98,6 @@ def approve(digest_id: int, codes: Collection[str] | None = None) -> dict[str, R
         digest.move(DigestState.APPROVED)
         digest.approved_at = now()
         snapshot.freeze(digest)
-        codes = editions.languages() if codes is None else codes
         if any(item.catches_up for item in digest.items):  # who is owed most gets the longest letter
             editions.render_all(digest, codes, selections.ids(digest, selections.everything(digest)))
         return editions.render_all(digest, codes)
