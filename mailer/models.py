@@ -423,6 +423,7 @@ class Digest(Base):
 
     @property
     def announcements(self) -> list[Announcement]:
+        """As they are now; what the digest's readers see of them is told by `mailer.digests.snapshot`."""
         return [item.announcement for item in self.items]
 
 

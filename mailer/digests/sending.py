@@ -151,7 +151,8 @@ def new_editions(digest: Digest, pairs: Iterable[Pair], ready: Mapping[str, Rend
         if (language, selection) in stored:
             continue
         held = selections.ids(digest, selection)
-        rendered = ready.get(language) if selection == whole else None
+        # A digest that was corrected in between has other words than those it was approved with.
+        rendered = ready.get(language) if selection == whole and digest.revision == 1 else None
         yield editions.stored(
             digest, rendered or editions.render_edition(digest, language, selection=held), selection, held
         )

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 import time_machine
+from flask_migrate import downgrade, upgrade
 
 from mailer.db import db
 from mailer.models import Edition
@@ -132,6 +133,20 @@ def test_a_draft_is_put_in_order_by_hand(here: Installation) -> None:
     here.imported(1)
     send(here, digest)
     assert "only a draft's announcements can be changed" in here.error("digest", "order", digest, 2)
+
+
+def test_digests_from_before_keep_their_words_and_who_got_them(here: Installation) -> None:
+    """The upgrade of an installation that people use, and back."""
+    people(here, "ada@example.org,en,\n")
+    send(here, compose(here, "--intro", here.write("intro.md", "Dear *readers*,"), here.write("recap.md", RECAP)))
+    with here.app.app_context():
+        db.session.remove()
+        downgrade(revision="0005")
+        assert db.session.scalar(sa.text("SELECT intro FROM digest")) == "Dear *readers*,"
+        db.session.remove()
+        upgrade()
+    assert "Dear readers," in here.run("digest", "preview", 1).stdout
+    assert "a draft for 0 confirmed subscribers" in here.run("digest", "compose", 1).stdout
 
 
 def test_more_than_a_letter_can_hold_is_refused(here: Installation) -> None:
