@@ -406,6 +406,8 @@ class Digest(Base):
     corrected_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     scheduled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     approved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # When it began to go out: since then anybody may read it in the archive, whatever becomes of it.
+    published_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     mailing_list: Mapped[MailingList] = relationship()
@@ -420,6 +422,8 @@ class Digest(Base):
         if state not in LEGAL_DIGEST_MOVES[self.state]:
             raise NotAllowed(f"digest {self.id} is {self.state} and can't become {state}")
         self.state = state
+        if state is DigestState.SENDING and self.published_at is None:
+            self.published_at = now()
 
     @property
     def announcements(self) -> list[Announcement]:

@@ -29,6 +29,7 @@ from mailer.states import AnnouncementType, LetterKind
 class Item:
     """An announcement as a page or a letter in one language shows it."""
 
+    key: str
     title: str
     type: AnnouncementType
     date: dt.date
@@ -77,6 +78,7 @@ def item_in(announcement: Announcement, code: str) -> Item:
     text = best(announcement.translations, code)
     paragraph = markdown.first_paragraph(text.body)
     return Item(
+        key=announcement.key,
         title=text.title,
         type=announcement.type,
         date=announcement.date,

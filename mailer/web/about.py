@@ -21,7 +21,8 @@ def privacy() -> str:
 def robots() -> Response:
     """Pages that a token opens are nobody's to index."""
     closed = "".join(f"Disallow: /{page}/\n" for page in ("api", "confirm", "manage", "not-me", "unsubscribe"))
-    return Response(f"User-agent: *\n{closed}", content_type="text/plain; charset=utf-8")
+    sitemap = links().page("/sitemap.xml")
+    return Response(f"User-agent: *\n{closed}\nSitemap: {sitemap}\n", content_type="text/plain; charset=utf-8")
 
 
 @site.get("/.well-known/security.txt")

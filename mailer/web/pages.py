@@ -36,23 +36,21 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 WITH_PICTURES = policy(image="'self' data: https:")  # announcements may show pictures of other sites
+IN_NO_LANGUAGE = ("pages.static", "archive.sitemap", "about.robots")
 ONE_YEAR = "max-age=31536000; includeSubDomains"
-CACHEABLE = ("pages.static", "archive.index", "archive.show")
 
 
 def secure(response: Response) -> Response:
     """Every response, errors and static files too. A view may be stricter or, where it says why, looser."""
-    if request.endpoint == "archive.show":
-        response.headers.setdefault("Content-Security-Policy", WITH_PICTURES)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if settings().base_url.startswith("https:"):
         response.headers.setdefault("Strict-Transport-Security", ONE_YEAR)
-    if request.endpoint not in CACHEABLE:
-        response.headers.setdefault("Cache-Control", "no-store")
-    response.headers.setdefault("Content-Language", str(get_locale()))
-    if request.endpoint != "pages.static":
-        response.vary.add("Accept-Language")
+    response.headers.setdefault("Cache-Control", "no-store")
+    if request.endpoint not in IN_NO_LANGUAGE:
+        response.headers.setdefault("Content-Language", str(get_locale()))
+        if request.args.get("lang") != str(get_locale()):
+            response.vary.add("Accept-Language")
     return response
 
 
@@ -64,6 +62,7 @@ def furniture() -> dict[str, Any]:
         "languages": [language(code) for code in offered(settings().languages)],
         "switch": switch,
         "alternates": alternates,
+        "canonical": canonical,
     }
 
 
@@ -81,7 +80,14 @@ def has_address() -> bool:
 def alternates() -> list[tuple[str, str]]:
     """(hreflang, address) of a public page in each language, and of the one that goes by the browser's. Empty for the
     answer to a form."""
-    if not has_address():
-        return []
+    return in_every_language(request.path) if has_address() else []
+
+
+def in_every_language(path: str) -> list[tuple[str, str]]:
     page, codes = links().page, offered(settings().languages)
-    return [*((code, page(request.path, lang=code)) for code in codes), ("x-default", page(request.path))]
+    return [*((code, page(path, lang=code)) for code in codes), ("x-default", page(path))]
+
+
+def canonical() -> str:
+    """The one address of the page at hand in the language it is shown in."""
+    return links().page(request.path, lang=str(get_locale()))

@@ -45,6 +45,7 @@ def answers(here: Installation) -> dict[str, TestResponse]:
     get, post = here.site.get, here.site.post
     found = {path: get(path) for path in ("/", confirm, leave, "/archive", archive, "/privacy", "/healthz")}
     found |= {path: get(path) for path in ("/robots.txt", "/.well-known/security.txt", "/api/v1/openapi.json")}
+    found |= {path: get(path) for path in ("/archive/feed.atom", "/sitemap.xml", "/archive/page/2")}
     found |= {path: get(path) for path in ("/static/style.css", "/static/icon.svg", "/static/altcha/altcha.min.js")}
     found |= {
         path: get(path) for path in ("/nowhere", "/static/none", "/archive/none", f"{confirm[:20]}x", "/api/none")
@@ -62,6 +63,9 @@ def answers(here: Installation) -> dict[str, TestResponse]:
         "options": here.site.options("/"),
         "head": here.site.head("/"),
         "host": get("/", headers={"Host": "evil.test"}),
+        "feed not modified": get(
+            "/archive/feed.atom", headers={"If-None-Match": get("/archive/feed.atom").headers["ETag"]}
+        ),
         "not modified": get("/static/style.css", headers={"If-None-Match": get("/static/style.css").headers["ETag"]}),
     }
     return found
