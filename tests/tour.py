@@ -13,6 +13,7 @@ from flask import template_rendered
 from jinja2 import Template
 from werkzeug.test import TestResponse
 
+from .archives import change, fill
 from .installation import Installation, leave_link, link_in
 from .servers.smtp import Mail
 
@@ -68,6 +69,7 @@ class Tour:
         here.run("subscriber", "erase", "gone@example.org")
         _, self.disowned = self.asked("disowned")
         self.prepare_settings()
+        self.prepare_the_archive()
 
     def prepare_what_is_over(self) -> None:
         """Links whose time is over."""
@@ -89,6 +91,12 @@ class Tour:
         self.of_pending, self.of_left = self.settings("pending"), self.settings("left")
         self.closed = self.settings("leaving-the-library")
         self.restore = self.moved("moved")
+
+    def prepare_the_archive(self) -> None:
+        """More digests than a page of the list has, one that needs a table of contents, and one that was corrected."""
+        self.long, self.corrected, *_ = (f"/archive/{slug}" for slug in fill(self.here, 21, announcements=4))
+        at = datetime.now(UTC)
+        change(self.here, self.corrected.rpartition("/")[2], erratum="It was 161 countries.", corrected_at=at)
 
     # Ways to pages.
 
@@ -195,7 +203,10 @@ class Tour:
     def reading(self) -> list[Scene]:
         return [
             Scene("archive", "/archive"),
+            Scene("older digests", "/archive/page/2"),
             Scene("digest", self.digest),
+            Scene("digest with contents", self.long),
+            Scene("digest that was corrected", self.corrected),
             Scene("privacy", "/privacy"),
             Scene("not found", "/nowhere", status=404),
             Scene("bad request", "/subscribe", {"email": "a" * 70_000}, 413),

@@ -1,5 +1,6 @@
 """Past digests, without any address or token: the list, a page and a feed in each language, and a map for robots."""
 
+import re
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement
 
@@ -27,11 +28,11 @@ def index() -> Response:
     return shelf_page(1)
 
 
-@site.get("/archive/page/<int:number>")
-def older(number: int) -> Response:
-    if number < 2:
+@site.get("/archive/page/<number>")
+def older(number: str) -> Response:
+    if number == "1":
         raise NotFound("the first page of the archive has an address of its own")
-    return shelf_page(number)
+    return shelf_page(page_number(number))
 
 
 def shelf_page(number: int) -> Response:
@@ -71,10 +72,8 @@ def show(slug: str) -> Response:
 
 @site.get("/archive/feed.atom")
 def feed() -> Response:
-    shelf = archive.shelf(asked_page())
-    return conditional(
-        (marks(shelf), "feed"), archive.archive_changed_at(), lambda: atom.write(feed_of(shelf)), atom.KIND
-    )
+    shelf = archive.shelf(page_number(request.args.get("page", "1")))
+    return conditional(marks(shelf), archive.archive_changed_at(), lambda: atom.write(feed_of(shelf)), atom.KIND)
 
 
 @site.get("/sitemap.xml")
@@ -111,10 +110,9 @@ def marks(shelf: Shelf) -> object:
     return code(), [archive.mark(digest) for digest in shelf.digests], shelf.number, shelf.last
 
 
-def asked_page() -> int:
-    """Raises NotFound for what is no number."""
-    asked = request.args.get("page", "1")
-    if not (asked.isascii() and asked.isdigit() and len(asked) < 6):
+def page_number(asked: str) -> int:
+    """Raises NotFound for what is no number; there is one way to write each."""
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", asked):
         raise NotFound("this is not the number of a page")
     return int(asked)
 
@@ -140,7 +138,7 @@ def feed_of(shelf: Shelf) -> Feed:
         subtitle=gettext("Recaps, calls, publications and events, collected in one digest in your language."),
         language=code(),
         author=config.organisation or config.list_name,
-        updated=max([made.created_at, *(reading.changed_at for reading in readings)]),
+        updated=max((reading.changed_at for reading in readings), default=made.created_at),
         icon=links().page("/static/icon.svg"),
         links=[*addresses(shelf), Link("alternate", links().page("/archive", lang=code()), HTML, code())],
         entries=[entry(reading) for reading in readings],

@@ -1,5 +1,6 @@
 """Public pages that anybody may keep, and that are not made anew for who has them already (RFC 9110 13, RFC 9111)."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from hashlib import sha256
@@ -12,6 +13,7 @@ from mailer import __version__
 from mailer.config import settings
 from mailer.languages import CATALOGUES
 
+MOST = 64  # pages in memory
 KEPT = "public, max-age=300"  # seconds in which a correction, or a digest that is kept out, may go unnoticed
 
 
@@ -20,13 +22,23 @@ def conditional(marks: object, changed_at: datetime | None, make: Callable[[], s
 
     `marks`: all that its words depend on besides what `fingerprint` covers, in a form that shows every difference.
     """
-    tag = sha256(repr((fingerprint(), marks)).encode()).hexdigest()[:32]
+    tag = sha256(repr((fingerprint(), request.endpoint, marks)).encode()).hexdigest()[:32]
     is_new = is_resource_modified(request.environ, quote_etag(tag, weak=True), last_modified=changed_at)
-    answer = Response(make(), content_type=f"{kind}; charset=utf-8") if is_new else Response(status=304)
+    answer = Response(body(tag, make), content_type=f"{kind}; charset=utf-8") if is_new else Response(status=304)
     answer.headers["Cache-Control"] = KEPT
     answer.set_etag(tag, weak=True)  # not byte for byte: a proxy may compress it
     answer.last_modified = changed_at
     return answer
+
+
+def body(tag: str, make: Callable[[], str | bytes]) -> str | bytes:
+    """Made once in a process, as long as not too many others are asked for: the tag tells all that it depends on."""
+    made: OrderedDict[str, str | bytes] = current_app.extensions.setdefault("mailer.pages", OrderedDict())
+    found = made.pop(tag, None) or make()
+    made[tag] = found
+    while len(made) > MOST:
+        made.popitem(last=False)
+    return found
 
 
 def fingerprint() -> str:

@@ -24,7 +24,7 @@ GET = {
     "/manage/<token>/data.<any(json, csv):form>",
     "/archive",
     "/archive/<slug>",
-    "/archive/page/<int:number>",
+    "/archive/page/<number>",
     "/archive/feed.atom",
     "/privacy",
     "/healthz",
