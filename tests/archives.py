@@ -14,6 +14,7 @@ from mailer.states import AnnouncementType, DigestState
 from .installation import Installation
 
 FIRST = datetime(2024, 1, 31, 12, tzinfo=UTC)
+FORTNIGHT = dt.timedelta(days=14)
 BODY = """It closed on *Thursday*. The [agenda](https://example.org/agenda) was long.
 
 - who owns it
@@ -40,7 +41,7 @@ def change(here: Installation, slug: str, **values: object) -> None:
 
 
 def past(list_id: int, number: int, announcements: int) -> Digest:
-    at = FIRST + number * dt.timedelta(days=14)
+    at = FIRST + number * FORTNIGHT
     chosen = [announcement(list_id, f"note-{number}-{each}", at.date()) for each in range(announcements)]
     return Digest(
         list_id=list_id,

@@ -68,6 +68,7 @@ class Reading(Card):
 
     items: Sequence[Item]
     intro: Markup
+    corrected_at: datetime | None
     erratum: str | None
     erratum_language: Language
     changed_at: datetime
@@ -152,6 +153,7 @@ def read(digest: Digest, code: str) -> Reading:
         lines=items,
         items=items,
         intro=editions.intro_html(digest, code),
+        corrected_at=digest.corrected_at,
         erratum=digest.erratum,
         erratum_language=language(settings().languages[0]),
         changed_at=changed_at(digest),

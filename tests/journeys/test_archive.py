@@ -8,17 +8,20 @@ from xml.etree import ElementTree
 
 import pytest
 import time_machine
+from playwright.sync_api import Browser
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from mailer.config import Config
 from mailer.db import db
+from mailer.languages import day_in
 from mailer.models import Subscriber
 
-from ..archives import FIRST, change, fill
+from ..archives import FIRST, FORTNIGHT, change, fill
 from ..feeds import feed, link
-from ..installation import BASE_URL, RECAP, RECAP_FR, Installation, leave_link, link_in
+from ..installation import BASE_URL, RECAP, RECAP_FR, Installation, LiveSite, leave_link, link_in
 from ..tour import path, rendered
+from ..visitor import Visitor
 
 CALL = """---
 title: "Call <for> “comments” & more"
@@ -30,6 +33,7 @@ image-alt: A "pen"
 ---
 Write to the *secretariat*.
 """
+SECOND = FIRST + FORTNIGHT
 # How somebody asks who has it already.
 AGAIN = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 
@@ -130,6 +134,28 @@ def test_one_goes_from_digest_to_digest(ada: Installation) -> None:
     assert 'rel="prev"' not in get(ada, f"/archive/{slugs[2]}").text
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("code", ["en", "ar"])
+def test_with_a_keyboard_one_finds_a_digest_an_announcement_and_the_form(
+    here: Installation, browser: Browser, code: str
+) -> None:
+    fill(here, 2, announcements=4)
+    with LiveSite(here.app) as site:
+        visitor = Visitor(browser, site.url, code, scripts=False, keyboard=True)
+        visitor.open("/archive")
+        visitor.sees("Past digests")
+        digests = visitor.page.get_by_role("heading", level=3).get_by_role("link")
+        visitor.use(digests.first)
+        visitor.sees("%(list)s, %(date)s", list="Frontier Technologies", date=day_in(SECOND, code))
+        visitor.use(visitor.page.get_by_role("navigation").get_by_role("listitem").nth(2).get_by_role("link"))
+        assert visitor.page.url.endswith("#item-note-1-2")
+        visitor.use(visitor.page.locator("a[rel=prev]"))
+        visitor.sees("%(list)s, %(date)s", list="Frontier Technologies", date=day_in(FIRST, code))
+        visitor.follow("Subscribe")
+        visitor.sees("%(list)s, by e-mail", list="Frontier Technologies")
+        visitor.close()
+
+
 # What is public.
 
 
@@ -152,12 +178,12 @@ def test_what_did_not_begin_to_go_out_is_nowhere(here: Installation) -> None:
         digest = here.draft()
         address = path(re.findall(rf"{BASE_URL}(/archive/\S+)", here.run("digest", "preview", digest).stdout)[0])
         assert shown_in(here, address) == []
-        here.run("digest", "send", digest, "--yes", "--at", "2026-03-01T14:00")
+        here.run("digest", "send", digest, "--yes", "--at", "2026-03-02T10:00")
         assert shown_in(here, address) == []
-        clock.move_to("2026-03-03T14:00:30Z")
+        clock.move_to("2026-03-02T10:00:30Z")
         here.run("run-due")
     assert shown_in(here, address) == ["list", "feed", "sitemap", "page", "index"]
-    assert feed(here).entries[0].published.startswith("2026-03-03")  # not when it was approved
+    assert feed(here).entries[0].published.startswith("2026-03-02")  # not when it was approved
 
 
 def test_a_digest_that_is_kept_out_is_read_by_who_has_its_letter(ada: Installation) -> None:
