@@ -1,15 +1,17 @@
 """Past digests, without any address or token: the list, a page and a feed in each language, and a map for robots."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from xml.etree.ElementTree import Element, SubElement
 
 from flask import Blueprint, Response, render_template, request
 from flask_babel import get_locale, gettext
 
 from mailer.config import settings
+from mailer.db import now
 from mailer.digests import archive
 from mailer.digests.archive import Reading, Shelf
+from mailer.digests.compose import local
 from mailer.errors import NotFound
 from mailer.languages import language, offered
 from mailer.links import links
@@ -63,7 +65,8 @@ def show(slug: str) -> Response:
         )
 
     marks = [archive.mark(each) for each in shown]
-    answer = conditional((code(), marks, before is None), max(map(archive.changed_at, shown)), make, HTML)
+    last = max(map(archive.changed_at, shown))
+    answer = conditional((code(), today(), marks, before is None), last, make, HTML)
     if not archive.is_listed(digest):
         answer.headers["X-Robots-Tag"] = "noindex"
     answer.headers["Content-Security-Policy"] = pages.WITH_PICTURES
@@ -73,7 +76,8 @@ def show(slug: str) -> Response:
 @site.get("/archive/feed.atom")
 def feed() -> Response:
     shelf = archive.shelf(page_number(request.args.get("page", "1")))
-    return conditional(marks(shelf), archive.archive_changed_at(), lambda: atom.write(feed_of(shelf)), atom.KIND)
+    seen = (today(), marks(shelf))
+    return conditional(seen, archive.archive_changed_at(), lambda: atom.write(feed_of(shelf)), atom.KIND)
 
 
 @site.get("/sitemap.xml")
@@ -104,6 +108,11 @@ def add_page(root: Element, path: str) -> None:
 
 def code() -> str:
     return str(get_locale())
+
+
+def today() -> date:
+    """Of whoever reads that a deadline is near, or has passed."""
+    return local(now()).date()
 
 
 def marks(shelf: Shelf) -> object:
