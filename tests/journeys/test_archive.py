@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import pytest
@@ -189,11 +188,13 @@ def test_what_did_not_begin_to_go_out_is_nowhere(here: Installation) -> None:
 def test_a_digest_that_is_kept_out_is_read_by_who_has_its_letter(ada: Installation) -> None:
     """Its letters say "read this digest on the web" and can't be taken back; see docs/archive.md."""
     kept, out = sent(ada), sent(ada, CALL)
-    change(ada, out.rpartition("/")[2], in_archive=False)
+    ada.run("digest", "archive", 2, "--off")
     assert shown_in(ada, kept) == ["list", "feed", "sitemap", "page", "index"]
     assert shown_in(ada, out) == ["page"]
     assert get(ada, out).headers["X-Robots-Tag"] == "noindex"
     assert out not in get(ada, kept).text
+    ada.run("digest", "archive", 2, "--on")
+    assert shown_in(ada, out) == ["list", "feed", "sitemap", "page", "index"]
 
 
 def test_one_that_was_cancelled_in_mid_run_too(here: Installation) -> None:
@@ -211,17 +212,22 @@ def test_a_correction_stands_on_the_page_and_moves_the_entry(ada: Installation) 
     """D-195."""
     address = sent(ada)
     before, tag = feed(ada), get(ada, address).headers["ETag"]
-    at = datetime(2026, 3, 2, 9, tzinfo=UTC)
-    change(ada, address.rpartition("/")[2], erratum="It was 161 countries, <sorry>.", corrected_at=at)
-    page, after = get(ada, address, "fr"), feed(ada)
-    assert "Corrigé le 2 mars 2026" in page.text
-    assert '<p lang="en" dir="ltr">It was 161 countries, &lt;sorry&gt;.</p>' in page.text
-    assert get(ada, address).headers["ETag"] != tag
-    assert page.last_modified == at
-    ((first,), (second,)) = before.entries, after.entries
+    with time_machine.travel("2026-03-02T09:00:00Z"):
+        ada.run("announcement", "add", ada.write("0.md", RECAP.replace("160", "161")))
+        assert get(ada, address).headers["ETag"] != tag  # another day
+        tag = get(ada, address).headers["ETag"]
+        assert "What 160" in get(ada, address).text
+        ada.run("digest", "correct", 1, "--note", "It was 161 countries, <sorry>.")
+        page = get(ada, address)
+    assert page.headers["ETag"] != tag
+    assert str(page.last_modified).startswith("2026-03-02 09:00")
+    assert ("What 161" in page.text, "Corrected on 2 March 2026" in page.text) == (True, True)
+    assert '<p lang="en" dir="ltr">It was 161 countries, &lt;sorry&gt;.</p>' in get(ada, address, "fr").text
+    ((first,), (second,)), after = (before.entries, feed(ada).entries), feed(ada)
     assert first.updated == first.published == second.published < second.updated
-    assert after.feed.updated == second.updated == "2026-03-02T09:00:00Z"
-    assert second.id == first.id
+    assert after.feed.updated == second.updated
+    assert (second.id, second.title) == (first.id, "What 161 countries discussed")
+    assert "It was 161 countries" in second.content[0].value
 
 
 def pages(here: Installation) -> Iterator[str]:

@@ -73,6 +73,18 @@ def test_evidence_goes_down_to_an_older_version_and_up_again(here: Installation)
         connection.execute(sa.text("DELETE FROM consent_event"))
 
 
+@pytest.mark.usefixtures("app_context")
+def test_what_could_be_read_in_the_archive_can_be_read_after_an_upgrade(here: Installation) -> None:
+    here.imported(1)
+    here.run("digest", "send", here.draft(), "--yes")
+    here.json("digest", "compose", 1, "--title", "A draft")
+    db.session.remove()
+    downgrade(revision="0006")
+    upgrade()
+    query = sa.select(Digest.title, Digest.published_at == Digest.approved_at).order_by(Digest.id)
+    assert db.session.execute(query).all() == [(None, True), ("A draft", None)]
+
+
 def person(**values: Any) -> Subscriber:
     return Subscriber(**{"email": "a@example.org", "email_key": "a@example.org", "language": "en", **values})
 
