@@ -22,11 +22,13 @@ BODY = """It closed on *Thursday*. The [agenda](https://example.org/agenda) was 
 """
 
 
-def fill(here: Installation, digests: int, announcements: int = 1) -> list[str]:
+def fill(here: Installation, digests: int, announcements: int = 1, *, catching_up: bool = False) -> list[str]:
     """So many digests that went out a fortnight apart, each with so many announcements, in English and sometimes in
     French. Their slugs, the newest first."""
     with here.app.app_context(), transaction() as session:
         made = [past(the_list().id, number, announcements) for number in range(digests)]
+        for item in (item for digest in made for item in digest.items):
+            item.catches_up = catching_up
         session.add_all(made)
         session.flush()
         for digest in made:

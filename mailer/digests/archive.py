@@ -162,7 +162,7 @@ def read(digest: Digest, code: str) -> Reading:
 
 
 def published_at(digest: Digest) -> datetime:
-    return digest.published_at or digest.created_at  # it has one: only what has began to go out is found
+    return digest.published_at or digest.created_at  # it has one: only what began to go out is found
 
 
 def changed_at(digest: Digest) -> datetime:

@@ -69,13 +69,14 @@ def revived(kind: Any, value: Any) -> Any:
 
 
 def announcements(digest: Digest, selection: Collection[int] | None = None) -> list[Announcement]:
-    """In their order: those with these ids, else those that the digest is about."""
+    """In their order: those with these ids, else those that the digest is about, if it is about any."""
     if digest.snapshot is None:
         found = [(item.announcement, item.catches_up) for item in digest.items]
     else:
         found = [(thawed_announcement(each), each["catches_up"]) for each in digest.snapshot["announcements"]]
     if selection is None:
-        return [announcement for announcement, catches_up in found if not catches_up]
+        about = [announcement for announcement, catches_up in found if not catches_up]
+        return about or [announcement for announcement, _ in found]
     return [announcement for announcement, _ in found if announcement.id in selection]
 
 

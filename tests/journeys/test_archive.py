@@ -133,6 +133,12 @@ def test_one_goes_from_digest_to_digest(ada: Installation) -> None:
     assert 'rel="prev"' not in get(ada, f"/archive/{slugs[2]}").text
 
 
+def test_a_digest_that_is_left_with_what_some_had_missed_is_about_that(here: Installation) -> None:
+    (slug,) = fill(here, 1, announcements=2, catching_up=True)
+    assert get(here, "/archive").text.count(f'href="/archive/{slug}') == 2
+    assert get(here, f"/archive/{slug}").text.count("<article ") == 2
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("code", ["en", "ar"])
 def test_with_a_keyboard_one_finds_a_digest_an_announcement_and_the_form(
