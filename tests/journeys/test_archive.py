@@ -324,11 +324,11 @@ def test_a_feed_and_a_list_of_many_digests_come_in_pages(here: Installation) -> 
     assert listed == slugs
 
 
-@pytest.mark.parametrize("page", ["0", "4", "-1", "x", "²", "٢", "99999999999999999999", "", "1.0", "02"])
-def test_a_page_that_is_not_there_is_not_found(here: Installation, page: str) -> None:
+def test_a_page_that_is_not_there_is_not_found(here: Installation) -> None:
     fill(here, 45)
-    assert here.site.get("/archive/feed.atom", query_string={"page": page}).status_code == 404
-    assert here.site.get(f"/archive/page/{page}").status_code == 404
+    for page in ("0", "4", "-1", "x", "²", "٢", "99999999999999999999", "", "1.0", "02"):
+        assert here.site.get("/archive/feed.atom", query_string={"page": page}).status_code == 404, page
+        assert here.site.get(f"/archive/page/{page}").status_code == 404, page
     assert here.site.get("/archive/page/1").status_code == 404  # the same as /archive
 
 
