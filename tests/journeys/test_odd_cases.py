@@ -108,10 +108,11 @@ def test_a_letter_put_off_and_then_lost_is_sent_again_once(here: Installation) -
 
 def test_giving_up_counts_from_the_first_try(here: Installation) -> None:
     here.imported(1)
-    here.mail_server.answer("MAIL", "", "450 4.7.0 slow down")
+    here.mail_server.answer("MAIL", "", "421 4.3.2 closing")
     digest = here.draft()
     with time_machine.travel("2026-03-01T12:00:00Z") as clock:
-        here.run("digest", "send", digest, "--yes", "--at", "2026-03-01T12:01")
+        here.run("digest", "send", digest, "--yes", code=1)  # which is no try
+        here.mail_server.answer("MAIL", "", "450 4.7.0 slow down")
         clock.move_to("2026-03-09T12:00:00Z")
         here.run("run-due")
     assert here.status(digest)["deferred"] == 1

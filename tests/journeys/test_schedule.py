@@ -1,5 +1,7 @@
 """Digests that compose and send themselves: on time, once, late, after a change of frequency (D-180 … D-182)."""
 
+import html
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -149,9 +151,9 @@ def change(here: Installation, email: str, frequency: str) -> None:
 
 
 def newest_page(here: Installation) -> str:
-    return "/archive/" + here.site.get("/archive").text.partition("/archive/")[2].partition('"')[0].replace(
-        "&amp;", "&"
-    )
+    found = re.search(r'href="(/archive/\d{4}-[^"#]+)', here.site.get("/archive").text)
+    assert found
+    return html.unescape(found[1])
 
 
 @pytest.mark.parametrize(
