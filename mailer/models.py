@@ -325,12 +325,15 @@ class Announcement(Base):
     deadline: Mapped[dt.date | None]
     topics: Mapped[list[str]] = mapped_column(JSON, default=list)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    # Of one that was imported: what the page or the entry is known by, and a hash of what it said then.
+    source: Mapped[str | None] = mapped_column(String(500))
+    source_hash: Mapped[str | None] = mapped_column(String(64))
 
     translations: Mapped[list["AnnouncementTranslation"]] = relationship(
         order_by="AnnouncementTranslation.id", cascade="all, delete-orphan"
     )
 
-    __table_args__ = (UniqueConstraint("list_id", "key"),)
+    __table_args__ = (UniqueConstraint("list_id", "key"), Index(None, "list_id", "source", unique=True))
 
     def in_language(self, wanted: str) -> "AnnouncementTranslation | None":
         return next((text for text in self.translations if text.language == wanted), None)

@@ -19,7 +19,7 @@ COMMANDS = {
     "config": ("config", "Print every setting and where it comes from."),
     "db": ("database", "Migrations (Flask-Migrate's commands)."),
     "run-due": ("due", "Do what is due now: letters, retries, scheduled digests. For cron."),
-    "announcement": ("announcement", "Add, list, show and remove announcements."),
+    "announcement": ("announcement", "Add, import, edit, list, show and remove announcements."),
     "digest": ("digest", "Compose, preview, test and send digests."),
     "topic": ("topic", "Name, order and retire the topics that people choose."),
     "subscriber": ("subscriber", "Look after the people on the list."),

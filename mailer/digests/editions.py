@@ -86,7 +86,7 @@ def item_in(announcement: Announcement, code: str) -> Item:
         lead=text.summary if text.summary not in (paragraph, text.title) else None,
         source=text.body,
         url=text.url,
-        image=text.image,
+        image=text.image if text.image_alt else None,  # an imported one may wait for its words
         image_alt=text.image_alt,
         language=language(text.language),
         is_fallback=text.language != code,

@@ -4,10 +4,10 @@ import datetime as dt
 import difflib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
@@ -17,11 +17,14 @@ from mailer.letters import markdown
 from mailer.parsing import is_word
 from mailer.states import AnnouncementType
 
+P = ParamSpec("P")
+T = TypeVar("T")
 FIELDS = (
     *("title", "date", "url", "topics", "language", "translation-of", "key", "summary", "image", "image-alt"),
     *("type", "deadline"),
 )
 LONGEST = {"title": 300, "key": 100, "summary": 2000, "url": 2000, "image": 2000, "image-alt": 300}
+LARGEST = 500_000  # bytes; a letter holds a fifth of it
 # Characters that no page or letter can hold: controls, and those that mark a slot in a letter.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ue000\ue001]")
 # What YAML's escapes can bring in besides.
@@ -49,8 +52,10 @@ class AnnouncementFile:
 
 
 def read(path: Path, languages: Sequence[str]) -> AnnouncementFile:
-    """The announcement in a file. Raises BadAnnouncement naming the file, the line and what to do."""
+    """The announcement in a file. Raises BadAnnouncement with a line for each fault: file, line, and what to do."""
     try:
+        if path.stat().st_size > LARGEST:
+            raise BadAnnouncement(f"{path} is larger than {LARGEST // 1000} kB; shorten it, and link to the whole text")
         source = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadAnnouncement(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
@@ -84,6 +89,7 @@ class FrontMatter:
         self.head, self.body = parts[1], parts[2].strip()
         indent = len(parts[2]) - len(parts[2].lstrip())
         self.body_line = source.count("\n", 0, parts.start(2) + indent) + 1
+        self.faults: list[str] = []
         self.fields = self.load()
 
     def load(self) -> dict[str, Any]:
@@ -103,8 +109,16 @@ class FrontMatter:
             if field not in self.known:
                 near = difflib.get_close_matches(str(field), self.known, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(self.known)}"
-                raise self.wrong(str(field), f"unknown field; {hint}")
+                self.faults.append(str(self.wrong(str(field), f"unknown field; {hint}")))
         return fields
+
+    def tried(self, parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What a field says; what is wrong with it is kept, so that all faults of a file are told at once."""
+        try:
+            return parse(*args, **kwargs)
+        except BadAnnouncement as error:
+            self.faults.append(str(error))
+            return None
 
     def line_of(self, field: str) -> int:
         for number, line in enumerate(self.head.splitlines(), start=2):
@@ -143,6 +157,12 @@ class FrontMatter:
         except ValueError:
             raise self.wrong(field, f"{text!r} is not a date like 2026-01-31") from None
 
+    def required_day(self, field: str) -> dt.date:
+        day = self.day(field)
+        if day is None:
+            raise self.wrong(field, "is missing; every announcement needs it")
+        return day
+
     def address(self, field: str) -> str | None:
         text = self.text(field)
         if text and not is_web_address(text):
@@ -170,40 +190,101 @@ class FrontMatter:
         return text
 
     def key(self, title: str, day: dt.date) -> str:
-        given = self.text("translation-of") or self.text("key") or f"{day.isoformat()}-{slug(title)}"[:100]
-        key = given.strip("-")
+        other, own = self.text("translation-of"), self.text("key")
+        if other and own and other != own:
+            raise self.wrong("key", f"{own!r} is not {other!r}, which this file translates; leave the key out")
+        key = (other or own or default_key(title, day)).strip("-")
         if not is_word(key):
             field = "translation-of" if "translation-of" in self.fields else "key"
             raise self.wrong(field, f"{key!r} is not a name of a-z, 0-9 and hyphens")
         return key
 
-    def announcement(self, languages: Sequence[str]) -> AnnouncementFile:
-        title, day = self.required("title"), self.day("date")
-        if day is None:
-            raise self.wrong("date", "is missing; every announcement needs it")
-        for url, line in markdown.located(self.body):
-            if not is_link(url):
-                where = f"{self.name}:{self.body_line + line}"
-                raise BadAnnouncement(f"{where}: the text links to {url!r}; links begin with https://")
+    def picture(self) -> tuple[str | None, str | None]:
         image, alt = self.address("image"), self.text("image-alt")
+        if image and not image.startswith("https://"):
+            raise self.wrong("image", f"{image!r} does not begin with https://; mail shows no other picture")
         if image and not alt:
             raise self.wrong("image", "has no image-alt; say what it shows for those who can't see it")
+        return image, alt
+
+    def check_links(self) -> None:
+        plain = set(markdown.pictures(self.body))
+        for url, line in markdown.located(self.body):
+            where = f"{self.name}:{self.body_line + line}"
+            if not is_link(url):
+                self.faults.append(f"{where}: the text links to {url!r}; links begin with https://")
+            elif url in plain and not url.startswith("https://"):
+                self.faults.append(f"{where}: the picture {url!r} does not begin with https://; mail shows no other")
+
+    def announcement(self, languages: Sequence[str]) -> AnnouncementFile:
+        title, day = self.tried(self.required, "title"), self.tried(self.required_day, "date")
+        image, alt = self.tried(self.picture) or (None, None)
+        key = self.tried(self.key, title or "", day or dt.date.min)
+        language = self.tried(self.language, languages)
+        kind = self.tried(self.type)
+        deadline, url = self.tried(self.day, "deadline"), self.tried(self.address, "url")
+        topics, summary = self.tried(self.topics), self.tried(self.text, "summary")
+        self.check_links()
+        if self.faults or not (title and day and key and language and kind):
+            raise BadAnnouncement("\n".join(self.faults))
         return AnnouncementFile(
-            key=self.key(title, day),
+            key=key,
             is_translation="translation-of" in self.fields,
-            language=self.language(languages),
+            language=language,
             title=title,
             date=day,
-            type=self.type(),
-            deadline=self.day("deadline"),
-            topics=self.topics(),
-            summary=self.text("summary") or markdown.first_paragraph(self.body) or title,
+            type=kind,
+            deadline=deadline,
+            topics=topics or (),
+            summary=summary or default_summary(title, self.body),
             body=self.body,
-            url=self.address("url"),
+            url=url,
             image=image,
             image_alt=alt,
             name=self.name,
         )
+
+
+def default_summary(title: str, body: str) -> str:
+    return markdown.first_paragraph(body) or title
+
+
+def default_key(title: str, day: dt.date) -> str:
+    return f"{day.isoformat()}-{slug(title)}"[:100].strip("-")
+
+
+def written(file: AnnouncementFile) -> str:
+    """The text of a file that says just this. What it would say by default is left out."""
+    given: dict[str, object] = {
+        "title": file.title,
+        "date": file.date,
+        "translation-of" if file.is_translation else "key": file.key,
+        "language": file.language,
+        "type": file.type if file.type is not AnnouncementType.NEWS else None,
+        "deadline": file.deadline,
+        "topics": list(file.topics),
+        "url": file.url,
+        "image": file.image,
+        "image-alt": file.image_alt or ("" if file.image else None),
+        "summary": file.summary if file.summary != default_summary(file.title, file.body) else None,
+    }
+    head = "".join(field_line(name, value) for name, value in given.items() if value not in (None, []))
+    return f"---\n{head}---\n\n{file.body}\n"
+
+
+def field_line(name: str, value: object) -> str:
+    if isinstance(value, list):
+        return f"{name}: [{', '.join(value)}]\n"
+    if isinstance(value, dt.date | AnnouncementType) or not value:
+        return f"{name}: {value}".rstrip() + "\n"
+    return yaml.dump({name: value}, Dumper=PlainDumper, allow_unicode=True, width=110)
+
+
+class PlainDumper(yaml.SafeDumper):
+    """Quotes a text only where it would be read as something else: `title: 2001` is a text to us anyway."""
+
+
+PlainDumper.yaml_implicit_resolvers = {}
 
 
 def slug(text: str) -> str:

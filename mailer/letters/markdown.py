@@ -56,6 +56,11 @@ def located(source: str) -> list[tuple[str, int]]:
     ]
 
 
+def pictures(source: str) -> list[str]:
+    """The address of every image of the source."""
+    return [str(each.attrGet("src")) for each in walk(parser(strict=False).parse(source)) if each.type == "image"]
+
+
 def without_marks(text: str) -> str:
     """An entity like &#xE000; must not make a slot."""
     return text.replace(OPEN, "").replace(CLOSE, "")

@@ -23,8 +23,8 @@ def test_an_announcement_is_added_changed_and_shown(here: Installation) -> None:
     found = here.json("announcement", "show", 1)
     assert (found["languages"], found["topics"], found["date"]) == (["en", "fr"], ["policy"], "2023-09-22")
     assert "was short" in found["translations"][0]["body"]
-    assert "[fr] Ce dont 160 pays ont discuté" in here.run("announcement", "show", 1).stdout
-    assert "2023-09-22  news" in here.run("announcement", "list").stdout
+    assert "translation-of: recap\nlanguage: fr\n" in here.run("announcement", "show", 1).stdout
+    assert "2023-09-22  !  news" in here.run("announcement", "list").stdout
 
 
 def test_an_announcement_can_be_removed_until_a_digest_holds_it(here: Installation) -> None:

@@ -1,6 +1,7 @@
 """Announcement files: what a good one says, and the line and the words for each way to get one wrong."""
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.digests.files import AnnouncementFile, parse, read
+from mailer.digests.files import AnnouncementFile, parse, read, written
 from mailer.errors import BadAnnouncement
 from mailer.states import AnnouncementType
 
@@ -169,6 +170,8 @@ BAD = [  # the file, the line to look at, a word of what is said
     (source(f"{SMALL}\nurl: https://example.org/a b"), 4, "https://"),
     (source(f"{SMALL}\nimage: data:image/png;base64,AA\nimage-alt: x"), 4, "https://"),
     (source(f"{SMALL}\nimage: https://example.org/a.png"), 4, "image-alt"),
+    (source(f"{SMALL}\nimage: http://example.org/a.png\nimage-alt: x"), 4, "no other picture"),
+    (source(f"{SMALL}\ntranslation-of: a\nkey: b"), 5, "leave the key out"),
     (source(f"{SMALL}\nkey: Big Key"), 4, "key"),
     (source(f"{SMALL}\ntranslation-of: Big Key"), 4, "translation-of"),
     (source(f"{SMALL}\nsummary: [a, b]"), 4, "quotes"),
@@ -187,6 +190,7 @@ BAD = [  # the file, the line to look at, a word of what is said
     (source(body="one\n\n[two](/news)\n"), 7, "'/news'"),
     (source(body="one\n\n[two](ftp://example.org)\n"), 7, "https://"),
     (source(body="one\n\n[two](javascript:alert(1))\n"), 7, "https://"),
+    (source(body="one\n\n![two](http://example.org/a.png)\n"), 7, "shows no other"),
     (source(body="\n\none ![two](data:image/png;base64,AAAA)\n"), 7, "https://"),
 ]
 
@@ -275,9 +279,61 @@ def test_no_value_is_worse_than_a_bad_announcement(value: str) -> None:
 def test_any_text_is_an_announcement_or_a_bad_one(text: str) -> None:
     found = outcome(text)
     if isinstance(found, str):
-        assert found.startswith("news.md:")
-        assert len(found.splitlines()) == 1
+        assert all(line.startswith("news.md:") for line in found.splitlines())
     else:
         assert found.title
         assert found.summary
         assert not harm(found.title)
+        assert parse(written(found), "news.md", LANGUAGES) == found
+
+
+def test_all_that_is_wrong_with_a_file_is_told_at_once() -> None:
+    head = "title:\ndate: soon\ntopic: x\nlanguage: de\ntype: rumour\nurl: here\nimage: https://e.org/a.png"
+    told = outcome(source(head, "[two](/news)\n\n![three](http://e.org/x.png)"))
+    assert isinstance(told, str)
+    assert [line.split(":")[1] for line in told.splitlines()] == ["4", "2", "3", "8", "5", "6", "7", "10", "12"]
+
+
+def test_a_file_that_no_letter_could_hold_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "news.md"
+    path.write_text(source(body="word " * 1_000_000))
+    with pytest.raises(BadAnnouncement, match="larger than 500 kB"):
+        read(path, LANGUAGES)
+
+
+WRITTEN = """---
+title: "#1: \\"Draft\\" guide"
+date: 2023-09-22
+translation-of: guide
+language: fr
+type: call
+deadline: 2023-11-30
+topics: [policy, ai]
+url: https://example.org/#a
+image: https://example.org/a.png
+image-alt: 'yes'
+summary: What it is about.
+---
+
+Text.
+"""
+
+
+def test_an_announcement_is_written_as_a_person_would() -> None:
+    found = parse(WRITTEN, "news.md", LANGUAGES)
+    assert written(found) == WRITTEN.replace('"#1: \\"Draft\\" guide"', "'#1: \"Draft\" guide'").replace("'yes'", "yes")
+    assert written(announcement()) == "---\ntitle: T\ndate: 2023-09-22\nkey: 2023-09-22-t\nlanguage: en\n---\n\nText.\n"
+
+
+VALUES = st.text(min_size=1, max_size=80).filter(lambda text: not harm(text) and text.strip())
+
+
+@settings(deadline=None)
+@given(VALUES, VALUES, st.text().filter(lambda text: not harm(text)), st.sampled_from(AnnouncementType), st.booleans())
+def test_what_is_written_says_the_same(title: str, alt: str, body: str, kind: AnnouncementType, first: bool) -> None:
+    """A file that `show` prints, `add` takes for the same."""
+    name = "key" if first else "translation-of"
+    head = f"title: {json.dumps(title)}\ndate: 2023-09-22\n{name}: k\ntype: {kind}\nimage: https://e.org/a\n"
+    found = outcome(source(f"{head}image-alt: {json.dumps(alt)}\nsummary: {json.dumps(title)}", body))
+    if isinstance(found, AnnouncementFile):
+        assert parse(written(found), "news.md", LANGUAGES) == found
