@@ -7,7 +7,7 @@ when a page is read, since that takes seconds.
 import datetime as dt
 import logging
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
@@ -75,10 +75,13 @@ def read(body: bytes, languages: Sequence[str], *, charset: str | None = None, a
     page = parsed(decoded(body, charset))
     known = meta(page)
     base = base_of(page, known, address)
-    texts, codes = lines(page), tuple(dict.fromkeys((language(page, known) or "en", *languages, "en")))
+    said = everything(page)
+    if sum(len(block.text) - block.links for block in said) < SHORTEST:  # a page that lists what stands elsewhere
+        raise BadInput("there is no text on it")
+    texts = [line for block in said for line in block.text.split("\n") if line]
+    codes = tuple(dict.fromkeys((language(page, known) or "en", *languages, "en")))
     title = one_line(headline(page, known, texts, codes), "title")
     date = published(page, known, near_title(texts, title, codes), codes)
-    elsewhere = {squeezed("".join(each.itertext())) for each in page.iter("a")}
     prepare(page)
     found: Any = bare_extraction(
         page, url=base, include_links=True, include_formatting=True, include_images=True, include_comments=False
@@ -86,7 +89,7 @@ def read(body: bytes, languages: Sequence[str], *, charset: str | None = None, a
     if found is None or found.body is None:
         raise BadInput("there is no text on it")
     blocks = trimmed(prose.blocks(as_html(found.body), base), title, date)
-    if not has_text(blocks, elsewhere):
+    if sum(len(squeezed(block.text)) for block in blocks) < SHORTEST:
         raise BadInput("there is no text on it")
     pictures = [(each.get("src"), each.get("alt")) for each in found.body.iter("img")]
     image, alt = picture([(known.get("og:image"), known.get("og:image:alt")), *pictures], base)
@@ -207,13 +210,13 @@ def published(
     return dt.date.fromisoformat(guessed) if guessed else None
 
 
-def lines(page: "HtmlElement") -> list[str]:
-    """The page's text, block by block; a time for machines where there is none for people."""
+def everything(page: "HtmlElement") -> list[prose.Block]:
+    """All that the page shows, with a time for machines where there is none for people."""
     copy = deepcopy(page)
     for each in copy.iter("time"):
         if not each.text_content().strip():
             each.text = each.get("datetime")
-    return [line for block in prose.blocks(copy, None) for line in block.text.split("\n") if line]
+    return prose.blocks(copy, "https://anywhere.invalid/")  # so that every link counts as one
 
 
 def near_title(texts: Sequence[str], title: str | None, codes: Sequence[str]) -> dt.date | None:
@@ -227,12 +230,6 @@ def near_title(texts: Sequence[str], title: str | None, codes: Sequence[str]) ->
         if short and not OTHER_DAYS.search(short) and (found := days.find(short, codes)):
             return found
     return None
-
-
-def has_text(blocks: Sequence[prose.Block], elsewhere: Collection[str]) -> bool:
-    """Whether there is more than links to what stands `elsewhere`: a page that lists news is none."""
-    said = {squeezed(line) for block in blocks for line in block.text.split("\n")}
-    return sum(map(len, said.difference(elsewhere))) >= SHORTEST
 
 
 def squeezed(text: str) -> str:

@@ -166,7 +166,16 @@ def test_a_page_of_three_megabytes_is_read_in_seconds() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["", " ", "<html></html>", "\0", "<!-- -->", html("<h1>Title</h1>"), html("<ul>" + "<li><a href='/x'>A headline</a></li>" * 50), "<" * 5000],
+    [
+        "",
+        " ",
+        "<html></html>",
+        "\0",
+        "<!-- -->",
+        html("<h1>Title</h1>"),
+        html("<ul>" + "<li><a href='/x'>A headline</a></li>" * 50),
+        "<" * 5000,
+    ],
 )
 def test_a_page_without_a_text_says_so(source: str) -> None:
     with pytest.raises(BadInput, match="there is no text on it"):
