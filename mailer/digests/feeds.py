@@ -35,7 +35,7 @@ def read(body: bytes, zone: ZoneInfo, *, address: str | None = None) -> list[Fou
         raise BadInput("it declares entities of its own, which no feed needs")
     headers = {"content-location": address} if address else {}
     feed = feedparser.parse(io.BytesIO(body), response_headers=headers)
-    if not feed.version and not feed.entries:
+    if not feed.get("version") and not feed.entries:
         raise BadInput("it is neither RSS nor Atom")
     return [entry(each, feed, zone) for each in reversed(feed.entries)]
 
@@ -44,7 +44,7 @@ def entry(given: Any, feed: Any, zone: ZoneInfo) -> Found:
     base = given.get("link") or feed.feed.get("link")
     contents = [*given.get("content", []), *([given.summary_detail] if "summary_detail" in given else [])]
     parts = [fragment(each) for each in contents]
-    best = max(parts, key=lambda part: len(part.text_content()), default=None)
+    best = next((part for part in parts if part.text_content().strip()), None)
     blocks = [] if best is None else prose.blocks(best, base)
     title = one_line(plain(given.get("title_detail")), "title")
     url = given.get("link") if is_web_address(given.get("link") or "") else None
@@ -81,7 +81,7 @@ def plain(detail: Any) -> str:
 
 def day(given: Any, zone: ZoneInfo) -> dt.date | None:
     """When it was published, in the list's time zone; feedparser has it in UTC."""
-    moment = given.get("published_parsed") or given.get("updated_parsed")
+    moment = dict.get(given, "published_parsed") or dict.get(given, "updated_parsed")
     return dt.datetime.fromtimestamp(timegm(moment), zone).date() if moment else None
 
 
