@@ -86,7 +86,7 @@ def import_all(sources: Sequence[str], wanted: Wanted, fetcher: Fetcher | None =
             continue
         for name, each in found:
             try:
-                items.append((each.source, as_announcement(each, name, wanted)))
+                items.append((wanted.url or each.source, as_announcement(each, name, wanted)))
             except BadInput as error:
                 result.refused.append(f"{name}: {error}")
     store(items, wanted, result)

@@ -180,7 +180,8 @@ def headline(page: "HtmlElement", known: Mapping[str, str], texts: Sequence[str]
             return line
     if above := above_day(texts, codes):
         return above
-    return next((each for each in (*headings, *names) if is_titular(each)), None) or next(iter(names), None)
+    both = [*headings, *names]
+    return next((each for each in both if is_titular(each)), next(iter(both), None))
 
 
 def is_titular(text: str) -> bool:
