@@ -1,7 +1,7 @@
 """`mailer announcement …`."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from mailer.config import settings
 from mailer.digests import announcements
 from mailer.digests.files import is_web_address, written
 from mailer.errors import BadInput, NotFound
-from mailer.models import Announcement, AnnouncementTranslation
+from mailer.models import Announcement, AnnouncementTranslation, Topic
 from mailer.parsing import is_word
 from mailer.states import AnnouncementType
 
@@ -134,12 +134,13 @@ def list_(*, wants_json: bool) -> None:
     Example:  mailer announcement list
     """
     found = announcements.every()
+    known = announcements.topics_by_key(found[0].list_id) if found else {}
     if wants_json:
-        as_json([summary(each) for each in found])
+        as_json([summary(each, known) for each in found])
         return
     for each in found:
         languages = ",".join(text.language for text in each.translations)
-        mark = "!" if announcements.lacking(each) else " "
+        mark = "!" if announcements.lacking(each, known) else " "
         say(f"{each.id:>4}  {each.date}  {mark}  {each.type:<11}  {languages:<8}  {each.translations[0].title}")
 
 
@@ -211,7 +212,7 @@ def remove(announcement_id: int) -> None:
     say(f"removed announcement {announcement_id} ({removed.key})")
 
 
-def summary(each: Announcement) -> dict[str, Any]:
+def summary(each: Announcement, known: Mapping[str, Topic] | None = None) -> dict[str, Any]:
     return {
         "id": each.id,
         "key": each.key,
@@ -222,7 +223,7 @@ def summary(each: Announcement) -> dict[str, Any]:
         "languages": [text.language for text in each.translations],
         "title": each.translations[0].title,
         "source": each.source,
-        "lacking": announcements.lacking(each),
+        "lacking": announcements.lacking(each, known),
     }
 
 

@@ -1,6 +1,6 @@
 """Announcements in the database: added from files, updated by adding them again, removed."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from mailer import topics
 from mailer.config import settings
@@ -17,7 +17,7 @@ from mailer.digests.files import AnnouncementFile, default_summary, read
 from mailer.errors import BadAnnouncement, NotAllowed, NotFound
 from mailer.languages import offered
 from mailer.lists import the_list
-from mailer.models import Announcement, AnnouncementTranslation, Digest, DigestItem
+from mailer.models import Announcement, AnnouncementTranslation, Digest, DigestItem, Topic
 from mailer.states import AnnouncementType, DigestState
 
 P = ParamSpec("P")
@@ -130,9 +130,11 @@ def as_file(announcement: Announcement, text: AnnouncementTranslation) -> Announ
     )
 
 
-def lacking(announcement: Announcement) -> list[str]:
-    """What a reader would miss in it, each in a few words; nothing of it keeps an announcement from being sent."""
-    known = {topic.key: topic for topic in topics.every(announcement.list_id)}
+def lacking(announcement: Announcement, known: Mapping[str, Topic] | None = None) -> list[str]:
+    """What a reader would miss in it, each in a few words; nothing of it keeps an announcement from being sent.
+
+    `known` are the list's topics by key, for who asks about many announcements."""
+    known = topics_by_key(announcement.list_id) if known is None else known
     missing = [code for code in offered(settings().languages) if not announcement.in_language(code)]
     return [
         *([f"no translation: {', '.join(missing)}"] if missing else []),
@@ -141,6 +143,10 @@ def lacking(announcement: Announcement) -> list[str]:
         *(f"topic {key} is not known" for key in announcement.topics if key not in known),
         *(f"topic {key} is retired" for key in announcement.topics if key in known and known[key].retired_at),
     ]
+
+
+def topics_by_key(list_id: int) -> dict[str, Topic]:
+    return {topic.key: topic for topic in topics.every(list_id)}
 
 
 def lacking_words(text: AnnouncementTranslation) -> list[str]:
@@ -178,7 +184,7 @@ def assign(row: object, **values: object) -> bool:
 def every() -> list[Announcement]:
     """The newest first."""
     list_id = the_list().id
-    query = select(Announcement).filter_by(list_id=list_id)
+    query = select(Announcement).filter_by(list_id=list_id).options(selectinload(Announcement.translations))
     return list(db.session.scalars(query.order_by(Announcement.date.desc(), Announcement.id.desc())))
 
 

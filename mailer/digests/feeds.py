@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from mailer.digests import prose
-from mailer.digests.files import is_web_address
+from mailer.digests.files import LONGEST, is_web_address
 from mailer.digests.pages import Found, one_line, parsed, picture, same
 from mailer.errors import BadInput
 
@@ -47,7 +47,8 @@ def entry(given: Any, feed: Any, zone: ZoneInfo) -> Found:
     best = next((part for part in parts if part.text_content().strip()), None)
     blocks = [] if best is None else prose.blocks(best, base)
     title = one_line(plain(given.get("title_detail")), "title")
-    url = given.get("link") if is_web_address(given.get("link") or "") else None
+    link = str(given.get("link") or "")
+    url = link if is_web_address(link) and len(link) <= LONGEST["url"] else None
     image, alt = picture(pictures(given, parts), base)
     return Found(
         source=given.get("id") or url,

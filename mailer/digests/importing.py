@@ -24,7 +24,7 @@ from mailer.digests import feeds, pages
 from mailer.digests.announcements import WORDS, add_one, as_file, assign
 from mailer.digests.fetching import Fetcher
 from mailer.digests.files import LARGEST as LARGEST_TEXT
-from mailer.digests.files import AnnouncementFile, default_key, default_summary, is_web_address
+from mailer.digests.files import LONGEST, AnnouncementFile, default_key, default_summary, is_web_address
 from mailer.digests.pages import Found
 from mailer.errors import BadInput
 from mailer.languages import exists, name_in
@@ -145,7 +145,7 @@ def as_announcement(found: Found, name: str, wanted: Wanted) -> AnnouncementFile
         type=wanted.type,
         deadline=None,
         topics=wanted.topics,
-        summary=found.summary or default_summary(title, found.body)[: pages.LONGEST["summary"]],
+        summary=found.summary or default_summary(title, found.body)[: LONGEST["summary"]],
         body=found.body,
         url=url if url and is_web_address(url) else None,
         image=found.image,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from mailer.digests import days, prose
-from mailer.digests.files import UNPRINTED, is_web_address
+from mailer.digests.files import LONGEST, UNPRINTED, is_web_address
 from mailer.errors import BadInput
 from mailer.letters import markdown
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
 SHORTEST = 40  # characters of a text that is worth a letter
-LONGEST = {"title": 300, "summary": 2000, "image_alt": 300}
 # What a charset's name means on the web (WHATWG Encoding).
 CHARSETS = {"iso-8859-1": "cp1252", "latin1": "cp1252", "ascii": "cp1252", "us-ascii": "cp1252", "gb2312": "gb18030"}
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -159,7 +158,7 @@ def joined(base: str | None, link: str) -> str | None:
         whole = urljoin(base or "", link.strip())
     except ValueError:
         return base
-    return whole if is_web_address(whole) else base
+    return whole if is_web_address(whole) and len(whole) <= LONGEST["url"] else base
 
 
 def language(page: "HtmlElement", known: Mapping[str, str]) -> str | None:
@@ -178,6 +177,9 @@ def headline(page: "HtmlElement", known: Mapping[str, str], texts: Sequence[str]
     for line in (*headings, *texts):
         if any(is_titular(name) and same(line, name) for name in names):
             return line
+    prominent = [block.text for each in page.iter("h1") for block in prose.blocks(each, None) if is_titular(block.text)]
+    if len(prominent) == 1 and prominent[0] != known.get("og:site_name"):
+        return prominent[0]
     if above := above_day(texts, codes):
         return above
     both = [*headings, *names]
@@ -301,7 +303,7 @@ def is_aside(block: prose.Block) -> bool:
 
 def picture(candidates: Iterable[tuple[str | None, str | None]], base: str | None) -> tuple[str | None, str | None]:
     """The first picture that says what it shows, else the first one. Only https: nobody's mail loads another."""
-    whole = [(joined(base, src), one_line(alt, "image_alt")) for src, alt in candidates if src]
+    whole = [(joined(base, src), one_line(alt, "image-alt")) for src, alt in candidates if src]
     fit = [(src, alt) for src, alt in whole if src and src.startswith("https://") and src != base]
     named = [(src, alt or next((other for same, other in fit if same == src and other), None)) for src, alt in fit]
     return next((each for each in named if each[1]), named[0] if named else (None, None))
@@ -321,9 +323,12 @@ def decoded(body: bytes, charset: str | None) -> str:
     """Text, by what the server, the file's first bytes or the page say of its encoding, else by what fits."""
     from charset_normalizer import from_bytes
 
-    declared = DECLARED.search(body[:4096])
+    written = DECLARED.search(body[:4096])
+    declared = written[1].decode("ascii") if written else None
+    if (declared or "").lower().startswith("utf-16"):  # it could not have been read
+        declared = None
     marked = next((name for mark, name in MARKS.items() if body.startswith(mark)), None)
-    for name in (marked, charset, declared[1].decode("ascii") if declared else None, "utf-8"):
+    for name in (marked, charset, declared, "utf-8"):
         try:
             if name:
                 return XML_DECLARATION.sub("", body.decode(CHARSETS.get(name.lower(), name)))

@@ -119,6 +119,19 @@ def test_an_entry_that_can_not_be_used_keeps_no_other_one_out(here: Installation
 
 
 @sqlite_only
+def test_what_was_imported_is_shown_as_a_file_that_says_the_same(here: Installation) -> None:
+    words = RSS.replace("Plain words", "1. Plain *words*")
+    here.run("announcement", "import", here.write("feed.xml", words), here.write("page.html", well_made(ARTICLE)))
+    for number in (2, 3):
+        file = here.write("shown.md", here.run("announcement", "show", number).stdout)
+        assert here.run("announcement", "add", file).stdout.startswith(f"{number}  unchanged")
+    wordless = here.write("shown.md", here.run("announcement", "show", 1).stdout)
+    assert "image: has no image-alt" in here.error("announcement", "add", wordless)
+    here.write("shown.md", wordless.read_text().replace("image-alt:", "image-alt: A room"))
+    assert here.run("announcement", "add", wordless).stdout.startswith("1  updated")
+
+
+@sqlite_only
 def test_two_items_of_one_day_and_title_are_two(here: Installation) -> None:
     twins = RSS.replace("<title>Older</title>", "<title>Same</title>").replace(
         "</channel>",
