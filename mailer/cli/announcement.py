@@ -39,9 +39,8 @@ def add(files: tuple[Path, ...]) -> None:
     \b
     Example:  mailer announcement add recap.md recap.fr.md
     """
-    for each in announcements.add(files):
+    for each in announcements.add(files, "announcement add"):
         text = each.translation
-        audit.note_now("announcement add", f"announcement {each.announcement.id}, {text.language}, {each.change}")
         say(f"{each.announcement.id}  {each.change}  {text.language}  {text.title}")
         tell_topics(each.new_topics)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from mailer import audit
 from mailer.cli.common import say
 from mailer.config import settings
 from mailer.digests import announcements
@@ -67,8 +66,7 @@ def draft(announcement: Announcement, language: str, text: str) -> Path:
 def saved(announcement: Announcement, language: str, text: str, name: str) -> Added:
     file = parse(text, name, settings().languages)
     check_identity(file, announcement, language)
-    audit.note_now("announcement edit", f"announcement {announcement.id}, {language}")
-    return announcements.store([file])[0]
+    return announcements.store([file], "announcement edit")[0]
 
 
 def check_identity(file: AnnouncementFile, announcement: Announcement, language: str) -> None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from mailer import topics
+from mailer import audit, topics
 from mailer.config import settings
 from mailer.db import db, now, transaction
 from mailer.digests.files import AnnouncementFile, default_summary, read
@@ -38,8 +38,9 @@ class Added:
     new_topics: Sequence[str] = ()
 
 
-def add(paths: Sequence[Path]) -> list[Added]:
-    """Put announcement files into the database, all or none; translations may come in any order.
+def add(paths: Sequence[Path], act: str | None = None) -> list[Added]:
+    """Put announcement files into the database, all or none; translations may come in any order. `act` is what the
+    book of what operators did calls it.
 
     Raises BadAnnouncement with a line for each thing that is wrong with any of them.
     """
@@ -47,16 +48,24 @@ def add(paths: Sequence[Path]) -> list[Added]:
         files = [faults.of(read, path, settings().languages) for path in paths]
         for fault in twice(file for file in files if file):
             faults.append(fault)
-    return store([file for file in files if file])
+    return store([file for file in files if file], act)
 
 
-def store(files: Sequence[AnnouncementFile]) -> list[Added]:
+def store(files: Sequence[AnnouncementFile], act: str | None = None) -> list[Added]:
     """Raises BadAnnouncement for translations of what is not there."""
     with transaction() as session, all_faults() as faults:
         mailing_list = the_list()
         originals_first = sorted(files, key=lambda file: file.is_translation)
         done = {file.name: faults.of(add_one, session, mailing_list.id, file) for file in originals_first}
+        if act:
+            note(session, act, [added for added in done.values() if added])
     return [added for file in files if (added := done[file.name])]
+
+
+def note(session: Session, act: str, done: Iterable[Added]) -> None:
+    for each in done:
+        about = f"announcement {each.announcement.id}, {each.translation.language}, {each.change}"
+        audit.note(session, audit.operator(), act, about)
 
 
 class Faults(list[str]):
