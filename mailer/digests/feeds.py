@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from mailer.digests import prose
+from mailer.digests.facts import one_line, picture, same
 from mailer.digests.files import LONGEST, is_web_address
-from mailer.digests.pages import Found, one_line, parsed, picture, same
+from mailer.digests.pages import Found, parsed
 from mailer.errors import BadInput
 
 if TYPE_CHECKING:

@@ -223,6 +223,8 @@ def changed(
     wanted: Wanted,
 ) -> Imported:
     """Whether it says something else than it did; taken over only if asked for, and never over what was edited here."""
+    if text and text is not existing.translations[0]:
+        file = replace(file, is_translation=True)  # known by its address, though nobody said so
     says = fingerprint(file)
     before = fingerprint(as_file(existing, text)) if text else says
     remembered = before if file.is_translation else existing.source_hash

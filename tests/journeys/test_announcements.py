@@ -74,6 +74,7 @@ def test_a_page_in_another_language_joins_its_original(here: Installation) -> No
     )
     assert here.run("announcement", "import", page, "--translation-of", "recap").stdout.startswith("1  added  fr  ")
     assert here.run("announcement", "import", page, "--translation-of", "recap").stdout.startswith("1  unchanged  fr  ")
+    assert here.run("announcement", "import", page).stdout.startswith("1  unchanged  fr  ")
     assert here.json("announcement", "show", 1)["languages"] == ["en", "fr"]
     assert "there is no announcement 'none'" in here.error("announcement", "import", page, "--translation-of", "none")
     german = here.write("de.html", well_made(ARTICLE).replace('lang="en"', 'lang="de"'))

@@ -97,6 +97,7 @@ def test_a_picture_without_words_is_kept_without_words() -> None:
         ("2023年9月22日", "zh"),
         ("22.09.2023", "de"),
         ("22/09/2023", "fr"),
+        ("2023/09/22", "zh"),
         ("<time datetime='2023-09-22T10:00:00Z'></time>", "en"),
     ],
 )
@@ -146,6 +147,11 @@ def test_what_the_server_says_of_the_encoding_counts() -> None:
     source = html(f"<h1>Восьмая беседа завершилась</h1><p>{'Слова и снова слова. ' * 9}</p>")
     assert read(source.encode("cp1251"), LANGUAGES, charset="windows-1251").title == "Восьмая беседа завершилась"
     assert read(source.encode("cp1251"), LANGUAGES, charset="no-such").title == "Восьмая беседа завершилась"
+
+
+def test_a_server_that_says_latin_of_utf_8_is_not_believed() -> None:
+    source = html(f"<h1>Où l’été s’achève</h1><p>{WORDS}</p>", "<meta charset=iso-8859-1>")
+    assert read(source.encode(), LANGUAGES, charset="iso-8859-1").title == "Où l’été s’achève"
 
 
 def test_html_that_is_badly_broken() -> None:
