@@ -80,7 +80,7 @@ def import_all(sources: Sequence[str], wanted: Wanted, fetcher: Fetcher | None =
     items: list[tuple[str | None, AnnouncementFile]] = []
     for source in sources:
         try:
-            found = found_in(source, fetcher)
+            found = found_in(source, wanted, fetcher)
         except BadInput as error:
             result.refused.append(str(error) if str(error).startswith(source) else f"{source}: {error}")
             continue
@@ -93,7 +93,7 @@ def import_all(sources: Sequence[str], wanted: Wanted, fetcher: Fetcher | None =
     return result
 
 
-def found_in(source: str, fetcher: Fetcher | None) -> list[tuple[str, Found]]:
+def found_in(source: str, wanted: Wanted, fetcher: Fetcher | None) -> list[tuple[str, Found]]:
     """What a page or a feed says, each part with a name for what is wrong with it."""
     if "://" in source:
         page = (fetcher or Fetcher()).fetch(source)
@@ -102,6 +102,8 @@ def found_in(source: str, fetcher: Fetcher | None) -> list[tuple[str, Found]]:
         body, charset, address = content(Path(source)), None, None
     if not feeds.is_feed(body):
         return [(source, pages.read(body, settings().languages, charset=charset, address=address))]
+    if wanted.is_of_one_page:
+        raise BadInput("it is a feed; --url, --title, --date and --translation-of are for a single page")
     entries = feeds.read(body, ZoneInfo(settings().timezone), address=address)
     return [(f"{source}: entry {named(each, number)}", each) for number, each in enumerate(entries, 1)]
 
@@ -190,6 +192,8 @@ def known(each: Imported) -> Announcement | None:
 def put(session: Session, list_id: int, source: str | None, file: AnnouncementFile, wanted: Wanted) -> Imported:
     existing = find(session, list_id, source, file)
     text = existing.in_language(file.language) if existing else None
+    if existing and not file.is_translation and existing.source != (source and shortened(source)):
+        return Imported("unchanged", file, existing)  # known by its address, from a file or another source
     if existing and (text or not file.is_translation):
         return changed(session, existing, text, file, wanted)
     if not existing:
@@ -223,8 +227,6 @@ def changed(
     wanted: Wanted,
 ) -> Imported:
     """Whether it says something else than it did; taken over only if asked for, and never over what was edited here."""
-    if text and text is not existing.translations[0]:
-        file = replace(file, is_translation=True)  # known by its address, though nobody said so
     says = fingerprint(file)
     before = fingerprint(as_file(existing, text)) if text else says
     remembered = before if file.is_translation else existing.source_hash

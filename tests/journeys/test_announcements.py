@@ -64,6 +64,8 @@ def test_what_a_page_does_not_say_can_be_said(here: Installation) -> None:
         here.run("announcement", "import", page, *wrong, code=2)
     here.run("announcement", "import", page, page, "--title", "x", code=2)
     assert "'tlh' is not one of this list's" in here.error("announcement", "import", page, "--language", "tlh")
+    feed = here.write("feed.xml", RSS)
+    assert "are for a single page" in here.error("announcement", "import", feed, "--url", "https://example.org/x")
 
 
 @sqlite_only
@@ -148,11 +150,9 @@ def test_what_an_operator_wrote_by_hand_is_not_imported_once_more(here: Installa
     here.run(
         "announcement", "add", here.write("a.md", RECAP.replace("https://example.org/recap", "https://example.org/1"))
     )
-    assert (
-        here.run("announcement", "import", here.write("feed.xml", RSS))
-        .stdout.splitlines()[0]
-        .startswith("1  unchanged")
-    )
+    feed = here.write("feed.xml", RSS)
+    for update in ((), ("--update",)):
+        assert here.run("announcement", "import", feed, *update).stdout.splitlines()[0].startswith("1  unchanged")
 
 
 @sqlite_only
