@@ -12,7 +12,7 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
@@ -136,16 +136,20 @@ class Fetcher:
         for address in addresses:
             if not self.is_allowed(address):
                 raise BadInput(f"{host!r} leads to {address}, which is not a public address")
-        for number, address in enumerate(addresses, 1):
-            connection = Connection(host, self.port, context=self.trust, address=address, ends=ends)
-            try:
-                connection.connect()
-                return connection
-            except OSError:
-                connection.close()
-                if number == len(addresses) or left(ends) <= 0:
-                    raise
-        raise AssertionError("unreachable")
+        *others, last = addresses
+        for address in others:
+            with suppress(OSError):
+                return self.opened(host, address, ends)
+        return self.opened(host, last, ends)
+
+    def opened(self, host: str, address: Address, ends: float) -> "Connection":
+        connection = Connection(host, self.port, context=self.trust, address=address, ends=ends)
+        try:
+            connection.connect()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def host(self, url: str) -> str:
         """The name in an address, in ASCII. Raises BadInput for an address that is not for us."""

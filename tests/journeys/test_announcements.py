@@ -122,6 +122,16 @@ def test_an_entry_that_can_not_be_used_keeps_no_other_one_out(here: Installation
 
 
 @sqlite_only
+def test_a_picture_that_says_nothing_to_those_who_can_not_see_it_is_in_no_letter(here: Installation) -> None:
+    here.run("announcement", "import", here.write("feed.xml", RSS))
+    here.run("digest", "compose", "--since", "2023-01-01")
+    here.run("digest", "preview", 1, "--html", here.folder / "digest.html")
+    letter = (here.folder / "digest.html").read_text()
+    assert "https://example.org/i.jpg" in letter
+    assert "https://example.org/m.jpg" not in letter
+
+
+@sqlite_only
 def test_what_was_imported_is_shown_as_a_file_that_says_the_same(here: Installation) -> None:
     words = RSS.replace("Plain words", "1. Plain *words*")
     here.run("announcement", "import", here.write("feed.xml", words), here.write("page.html", well_made(ARTICLE)))

@@ -125,6 +125,13 @@ def test_a_page_comes_over_a_connection_that_is_sure_of_the_server(server: WebSe
     assert not {"Cookie", "Authorization", "Referer"} & set(headers)
 
 
+def test_another_address_is_tried_where_nobody_listens(server: WebServer, authority: Authority) -> None:
+    one = fetcher(server, authority)
+    nobody = ipaddress.ip_address("127.0.0.9")
+    one.resolve, one.is_allowed = lambda *_: [nobody, HERE], {nobody, HERE}.__contains__
+    assert one.fetch(f"https://{HOST}/").body == PAGE.body
+
+
 @pytest.mark.parametrize("path", ["/packed", "/moved", "/thrice", "/twice", "/a bé?q=é"])
 def test_packed_moved_and_oddly_written_pages_come_too(server: WebServer, authority: Authority, path: str) -> None:
     assert fetcher(server, authority).fetch(f"https://{HOST}{path}").body == PAGE.body
