@@ -297,7 +297,8 @@ def slug(text: str) -> str:
 def is_web_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return parts.scheme in ("https", "http") and bool(parts.hostname) and " " not in text
+        written = not re.search(r"\s", text) and not UNPRINTED.search(text)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and written
     except ValueError:
         return False
 

@@ -22,9 +22,10 @@ from mailer.config import settings
 from mailer.db import transaction
 from mailer.digests import feeds, pages
 from mailer.digests.announcements import WORDS, add_one, as_file, assign
+from mailer.digests.facts import one_line
 from mailer.digests.fetching import Fetcher
 from mailer.digests.files import LARGEST as LARGEST_TEXT
-from mailer.digests.files import LONGEST, AnnouncementFile, default_key, default_summary, is_web_address
+from mailer.digests.files import LONGEST, UNPRINTED, AnnouncementFile, default_key, default_summary, is_web_address
 from mailer.digests.pages import Found
 from mailer.errors import BadInput
 from mailer.languages import exists, name_in
@@ -129,7 +130,7 @@ def charset_of(content_type: str) -> str | None:
 
 def as_announcement(found: Found, name: str, wanted: Wanted) -> AnnouncementFile:
     """Raises BadInput for what no announcement can do without."""
-    title, day = wanted.title or found.title, wanted.date or found.date
+    title, day = one_line(wanted.title, "title") or found.title, wanted.date or found.date
     alone = " (for a single page, {} gives it)"
     if not title:
         raise BadInput("no title" + alone.format("--title"))
@@ -252,6 +253,7 @@ def fingerprint(file: AnnouncementFile) -> str:
 
 def shortened(source: str) -> str:
     """What an index can hold of a name that others chose."""
+    source = UNPRINTED.sub("", source)
     return source if len(source) <= LONGEST_SOURCE else f"sha256:{hashlib.sha256(source.encode()).hexdigest()}"
 
 

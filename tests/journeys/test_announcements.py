@@ -51,7 +51,7 @@ def test_what_a_page_does_not_say_can_be_said(here: Installation) -> None:
         "--url",
         "https://example.org/x",
         "--title",
-        "Ours",
+        "Ours\n\ue000",
         "--type",
         "event",
         "--language",

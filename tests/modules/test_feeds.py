@@ -113,6 +113,17 @@ def test_what_is_no_feed(source: str) -> None:
     assert not is_feed(source.encode())
 
 
+def test_no_text_or_address_of_an_entry_marks_a_slot() -> None:
+    marked = (
+        RSS.replace("/1<", "/&#xe000;to&#xe001;<")
+        .replace("Older", "O&#xe000;to&#xe001;lder")
+        .replace("words", "w&#xe000;")
+    )
+    found = entries(marked)[0]
+    assert found.url is None
+    assert "\ue000" not in f"{found.title}{found.body}{found.summary}"
+
+
 LAUGHS = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
 FEED = "<rss version='2.0'><channel><item><title>{}</title></item></channel></rss>"
 BOMB = f'<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a0 "ha">{LAUGHS}]>{FEED.format("&a11;")}'

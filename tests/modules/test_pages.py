@@ -188,6 +188,26 @@ def test_a_page_without_a_text_says_so(source: str) -> None:
         page(source)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)",
+        "https://e.org/&#10;Bcc: x",
+        "https://e.org/&#xe000;to&#xe001;",
+        "data:text/html,x",
+        "https://[::1",
+        " ",
+    ],
+)
+def test_no_address_that_a_page_gives_brings_in_anything_else(address: str) -> None:
+    """D-14: no line break, no control character, no mark of a slot, no other scheme."""
+    head = f"<link rel=canonical href='{address}'><meta property='og:image' content='{address}'>"
+    found = page(html(f"<h1>The title of this page</h1><p>{WORDS}<a href='{address}'>x</a></p>", head))
+    assert (found.url, found.source, found.image) == (None, None, None)
+    assert "\ue000" not in found.body
+    assert not re.search(r"\]\((?!https://e\.org/%0A)", found.body)
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_on_a_page_can_run(attack: str) -> None:
     """D-164: as text it is shown, and nothing else."""
