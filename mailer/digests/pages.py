@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
 SHORTEST = 40  # characters of a text that is worth a letter
+MOST_ELEMENTS = 20_000  # of more, the text could be found in minutes only
 SNIFFED, GUESSED = 4096, 100_000  # bytes
 # What a charset's name means on the web (WHATWG Encoding).
 CHARSETS = {"iso-8859-1": "cp1252", "latin1": "cp1252", "ascii": "cp1252", "us-ascii": "cp1252", "gb2312": "gb18030"}
@@ -60,6 +61,8 @@ def read(body: bytes, languages: Sequence[str], *, charset: str | None = None, a
     for library in ("trafilatura", "htmldate"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # what they miss is told by what is found
     page = parsed(decoded(body, charset))
+    if sum(1 for _ in page.iter()) > MOST_ELEMENTS:
+        raise BadInput("it has too many parts to be an article")
     told = facts.read(page, languages, address)
     prepare(page)
     found: Any = bare_extraction(

@@ -159,7 +159,8 @@ def fenced(element: "HtmlElement") -> list[Block]:
 
 def table(element: "HtmlElement", base: str | None) -> list[Block]:
     """A row as an item of a list; one that only lays out the page is taken for what is in it."""
-    rows = [list(row.iterchildren("td", "th")) for row in element.iter("tr")]
+    parts = [element, *element.iterchildren("thead", "tbody", "tfoot")]
+    rows = [list(row.iterchildren("td", "th")) for part in parts for row in part.iterchildren("tr")]
     plain = all(is_inline(child) for row in rows for cell in row for child in cell.iterchildren("*"))
     if not plain or element.find(".//table") is not None or max(map(len, rows), default=0) < 2:
         return [each for row in rows for cell in row for each in blocks(cell, base)]
@@ -255,7 +256,7 @@ def written(line: Sequence[Run]) -> str:
         stretch = list(same)
         text = "".join(run.text for run in stretch)
         if href is None or not text.strip():
-            made += styled(stretch, made)
+            made += styled(stretch, made[-1:])
             continue
         label = styled(stretch, "[")
         made = made[:-1] + "\\!" if made.endswith("!") else made
@@ -268,7 +269,7 @@ def styled(line: Sequence[Run], before: str) -> str:
     for look, same in groupby(line, key=look_of):
         stretch = list(same)
         text = "".join(run.text for run in stretch)
-        made += marked(text, *look, before=(before + made)[-1:])
+        made += marked(text, *look, before=made[-1:] or before)
     return made
 
 
