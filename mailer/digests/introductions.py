@@ -28,6 +28,8 @@ def read(path: Path) -> Introduction:
     if source.startswith("---"):
         file = IntroductionFile(source, str(path))
         found = Introduction(language=file.language(languages), title=file.text("title"), text=file.body)
+        if file.faults:
+            raise BadInput("\n".join(file.faults))
     else:
         found = Introduction(language=languages[0], text=source.strip())
     if bad := [url for url in markdown.addresses(found.text) if not is_link(url)]:

@@ -15,7 +15,7 @@ from mailer.db import Base
 from mailer.models import Announcement, AnnouncementTranslation, Digest, DigestItem, Introduction
 
 # What of a row is no word of the digest's.
-NOT_WORDS = {"list_id", "created_at", "announcement_id", "digest_id"}
+NOT_WORDS = {"list_id", "created_at", "announcement_id", "digest_id", "source", "source_hash"}
 Row = TypeVar("Row", bound=Base)
 
 
