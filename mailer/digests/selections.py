@@ -32,7 +32,7 @@ def everything(digest: Digest) -> int:
 
 
 def about(digest: Digest) -> int:
-    """Without what only catches up."""
+    """What the digest is about, without what only catches up; nothing, if that is all it does."""
     return mask(digest, [item for item in digest.items if not item.catches_up])
 
 

@@ -97,7 +97,7 @@ def draft(
     wishes = Wishes(frequency=window.frequency, in_archive=bool(items))
     digest = compose.draft(session, window.list_id, [*newest_first(items), *newest_first(extra)], wishes)
     digest.scheduled_at = window.ends_at
-    late = {each.id for each in extra} if items else set()
+    late = {each.id for each in extra}
     for item in digest.items:
         item.catches_up = item.announcement_id in late
     session.flush()

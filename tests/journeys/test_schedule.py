@@ -137,9 +137,12 @@ def test_what_is_owed_comes_also_when_there_is_no_news(here: Installation, clock
     clock.move_to("2026-03-28T08:00:00Z")
     here.run("run-due")
     change(here, "ada@example.org", "weekly")
+    people(here, "new@example.org,weekly")
     clock.move_to("2026-04-04T08:00:00Z")
     here.run("run-due")
-    assert got(here, "ada@example.org") == ["march"]
+    assert (got(here, "ada@example.org"), got(here, "new@example.org")) == (["march"], []), (
+        "old news is for nobody else"
+    )
     clock.move_to("2026-04-11T08:00:00Z")
     here.run("run-due")
     assert (got(here, "ada@example.org"), got(here, "ben@example.org")) == (["march"], ["march"])
