@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import time_machine
 
-from ..installation import Installation, leave_link, link_in
+from ..installation import RECAP, Installation, leave_link, link_in
 from ..servers import postgres
 
 ADA = "ada.lovelace@example.org"
@@ -32,7 +32,7 @@ def lived_here(here: Installation, email: str) -> str:
     here.run("digest", "send", here.draft(), "--yes")
     link = leave_link(here.letters(email)[-1])
     here.mail_server.answer("RCPT", email, f"451 4.2.0 <{email}> is busy", times=1)
-    here.run("digest", "send", here.draft(), "--yes", code=1)
+    here.run("digest", "send", here.draft(RECAP.replace("key: recap", "key: another")), "--yes", code=1)
     return link
 
 
