@@ -21,6 +21,7 @@ COMMANDS = {
     "run-due": ("due", "Do what is due now: letters, retries, scheduled digests. For cron."),
     "announcement": ("announcement", "Add, import, edit, list, show and remove announcements."),
     "digest": ("digest", "Compose, preview, test and send digests."),
+    "check-message": ("message", "Check any mail by the standards of mail."),
     "topic": ("topic", "Name, order and retire the topics that people choose."),
     "subscriber": ("subscriber", "Look after the people on the list."),
     "wording": ("wording", "Look up what people agreed to, in every version."),

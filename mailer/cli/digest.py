@@ -1,4 +1,4 @@
-"""`mailer digest …`: composing and sending. Looking at one is in `looking`."""
+"""`mailer digest …`: composing and sending. Looking at one is in `looking`, `proofs` and `checking`."""
 
 import gc
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from mailer import audit
-from mailer.cli import editing, looking, scheduling
+from mailer.cli import checking, editing, looking, proofs, scheduling
 from mailer.cli.common import ID, Day, Moment, as_json, progress, say, stop_on_signals, with_app
 from mailer.cli.looking import digest_id_argument, json_option
 from mailer.config import settings
@@ -37,7 +37,7 @@ def command() -> None:
 
 
 commands = (
-    *(looking.preview, looking.test, looking.status, looking.report, looking.list_),
+    *(proofs.preview, checking.check, looking.test, looking.status, looking.report, looking.list_),
     *(editing.order, editing.add, editing.drop, editing.archive, editing.correct, scheduling.schedule),
 )
 for each in commands:
@@ -111,12 +111,24 @@ def choice(what: Sequence[str], since: date | None) -> Choice:
 @click.option("--expect", type=int, metavar="N", help="Refuse unless it goes to N subscribers (give or take 1 %).")
 @click.option("--at", type=Moment(), metavar="TIME", help="Send then: `serve` or `run-due` does it.")
 @click.option("--rate", type=click.IntRange(0, 1_000_000), metavar="N", help="Letters a second; 0 = no limit.")
+@click.option("--force", is_flag=True, help="Send it although `digest check` finds errors; say why with --reason.")
+@click.option("--reason", metavar="TEXT", help="Why it goes out all the same. Stands in the audit log.")
 @json_option
 @with_app
 def send(
-    digest_id: int, *, yes: bool, expect: int | None, at: datetime | None, rate: int | None, wants_json: bool
+    digest_id: int,
+    *,
+    yes: bool,
+    expect: int | None,
+    at: datetime | None,
+    rate: int | None,
+    force: bool,
+    reason: str | None,
+    wants_json: bool,
 ) -> None:
     """Freeze the digest, enlist every confirmed subscriber, deliver. Run again, it goes on where it stopped.
+
+    One with errors that `mailer digest check` finds is refused.
 
     --rate holds for this digest, whatever SEND_RATE says. While another process is sending it, that one changes its
     pace and this command ends.
@@ -124,6 +136,8 @@ def send(
     \b
     Example:  mailer digest send 1 --yes --expect 2000 --rate 50
     """
+    if force != bool(reason and reason.strip()):
+        raise click.UsageError("--force and --reason go together")
     digest = composing.find(digest_id)
     sending.check_startable(digest)
     moment = future(at) if at else None
@@ -132,10 +146,12 @@ def send(
         count = sending.audience(digest)
         check_audience(count, expect, digest_id)
         if not yes:
+            checking.warn(digest, moment, forced=force)
             ask(question(digest, count, moment))
-    audit.note_now("digest send", f"digest {digest_id}{f' at {moment.isoformat()}' if moment else ''}")
+    when = f" at {moment.isoformat()}" if moment else ""
+    audit.note_now("digest send", f"digest {digest_id}{when}{checking.in_spite_of(digest, reason)}")
     if moment:
-        sending.schedule(digest_id, moment)
+        sending.schedule(digest_id, moment, forced=force)
         say(f"digest {digest_id} goes out at {moment:%Y-%m-%d %H:%M %Z}, by 'mailer serve' or 'mailer run-due'")
         return
     if digest.state is DigestState.SENT and not wants_json:
@@ -145,7 +161,7 @@ def send(
     gc.freeze()  # what is loaded by now stays: the collector need not look through it again and again
     with stop_on_signals() as stop, watching(digest_id) as watch:
         try:
-            status = sending.send(digest_id, stop=stop, watch=watch)
+            status = sending.send(digest_id, stop=stop, watch=watch, forced=force)
         except MailerError as error:
             raise with_tally(error, digest_id) from error
     conclude(status, interrupted=stop.is_set(), wants_json=wants_json)

@@ -1,10 +1,7 @@
-"""`mailer digest preview|test|status|report|list`: seeing a digest, before it goes out and after."""
+"""`mailer digest test|status|report|list`: seeing a digest, before it goes out and after."""
 
 import sys
-import webbrowser
 from datetime import timedelta
-from email import message_from_bytes, policy
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,14 +14,12 @@ from mailer.digests.sending import Status
 from mailer.errors import MailServerError
 from mailer.models import Digest
 from mailer.states import DeliveryState
-from mailer.subscriptions import people
 from mailer.subscriptions.tables import TableWriter
 
 digest_id_argument = click.argument("digest_id", type=ID, metavar="ID")
 json_option = click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 REPORT = ("email", "state", "attempts", "time", "reply")
 TROUBLES = (DeliveryState.DEFERRED, DeliveryState.BOUNCED, DeliveryState.BLOCKED, DeliveryState.UNKNOWN)
-OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 def subject(digest: Digest) -> str:
@@ -37,75 +32,6 @@ def known_language(given: str | None) -> str:
     if given and given not in languages:
         raise click.BadParameter(f"{given!r} is not one of {', '.join(languages)}", param_hint="--language")
     return given or languages[0]
-
-
-@click.command()
-@digest_id_argument
-@click.option("--language", metavar="L", help="Default: the list's first, or the subscriber's with --as.")
-@click.option("--as", "email", metavar="EMAIL", help="As this subscriber gets it.")
-@click.option("--html", type=OUT, metavar="FILE", help="Write the HTML part there.")
-@click.option("--eml", type=OUT, metavar="FILE", help="Write the whole mail there.")
-@click.option("--open", "wants_open", is_flag=True, help="Open the HTML part in a browser (with --html).")
-@with_app
-def preview(
-    digest_id: int,
-    language: str | None,
-    email: str | None,
-    html: Path | None,
-    eml: Path | None,
-    *,
-    wants_open: bool,
-) -> None:
-    """Show a digest in the terminal, or write its HTML or the whole mail to a file.
-
-    \b
-    Example:  mailer digest preview 1 --language fr --html preview.html --open
-    """
-    if wants_open and not html:
-        raise click.UsageError("--open needs --html FILE")
-    digest = compose.find(digest_id)
-    copy = copy_for(digest, language, email)
-    if html:
-        html.write_text(part(copy, "html"), encoding="utf-8")
-        say(f"wrote {html}")
-    if eml:
-        eml.write_bytes(copy)
-        say(f"wrote {eml}")
-    if wants_open and html:
-        webbrowser.open(html.absolute().as_uri())
-    if not (html or eml):
-        show(copy)
-
-
-def copy_for(digest: Digest, language: str | None, email: str | None) -> bytes:
-    """The mail as a subscriber gets it, or as nobody in particular."""
-    if not email:
-        rendered = editions.render_edition(digest, known_language(language))
-        return editions.copy_for(rendered, editions.sample(digest, rendered))
-    address = parse_address(email)
-    subscriber = people.find(address).subscriber
-    own = subscriber.language if subscriber.language in editions.languages() else None
-    rendered = editions.render_edition(digest, known_language(language or own))
-    sample = editions.sample(digest, rendered, subscriber.email or address.email)
-    return editions.copy_for(rendered, sample._replace(uid=subscriber.uid))
-
-
-def part(copy: bytes, kind: str) -> str:
-    """The `plain` or the `html` part of a mail, with the line ends of this system."""
-    found = message_from_bytes(copy, policy=policy.default).get_body((kind,))
-    return str(found.get_content()).replace("\r\n", "\n") if found else ""
-
-
-def show(copy: bytes) -> None:
-    from rich.console import Console
-    from rich.panel import Panel
-    from rich.text import Text
-
-    message = message_from_bytes(copy, policy=policy.default)
-    console = Console(highlight=False)
-    headers = "\n".join(f"{name}: {message[name]}" for name in ("From", "To", "Subject"))
-    console.print(Panel(Text(headers), title=f"{len(copy) / 1000:.1f} kB", title_align="right"))
-    console.print(Text(part(copy, "plain")), soft_wrap=True)
 
 
 @click.command()

@@ -4,19 +4,21 @@ who gets the same words."""
 import datetime as dt
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, TypeVar
 
 from markupsafe import Markup
+from sqlalchemy import select
 
 from mailer.config import settings
-from mailer.db import now
+from mailer.db import db, now
 from mailer.digests import snapshot
 from mailer.errors import BadInput
 from mailer.languages import Language, language, name_in, offered
 from mailer.letters import lint, markdown
 from mailer.letters.edition import Template
+from mailer.letters.lint import Fault, Kind, Mail
 from mailer.letters.message import build, digest_headers
 from mailer.letters.render import Words, render
 from mailer.letters.slots import Recipient, slot
@@ -59,10 +61,21 @@ class Rendered:
     language: str
     words: Words
     content: bytes
+    proof: "Proof | None" = None
 
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A finished copy of one edition, for nobody in particular, and what is wrong with it."""
+
+    language: str
+    subject: str
+    mail: Mail
+    faults: Sequence[Fault]
 
 
 def languages() -> tuple[str, ...]:
@@ -160,15 +173,15 @@ def render_edition(
 ) -> Rendered:
     """The edition that holds the announcements with these ids (all that the digest is about if none are given).
 
-    Raises BadInput if a finished copy would break a rule of mail: nothing faulty leaves the house.
+    With its faults. Raises BadInput for those that harm more than the letter: what is unsafe never goes out.
     """
     made = words(digest, code, test=test, selection=selection)
     content = build(made, digest_headers(made, code, digest.slug, settings(), links()))
     rendered = Rendered(code, made, content)
-    faults = lint.check(copy_for(rendered, sample(digest, rendered)), lint.Kind.DIGEST)
-    if faults := [fault for fault in faults if not fault.is_advice]:
-        raise BadInput(f"digest {digest.id} in {language(code).name} can't be sent: {faults[0]}")
-    return rendered
+    proof = proof_of(digest, rendered)
+    if unsafe := [fault for fault in proof.faults if fault.rule in lint.UNSAFE]:
+        raise BadInput(f"digest {digest.id} in {language(code).name} can't be sent: {unsafe[0]}")
+    return replace(rendered, proof=proof)
 
 
 def render_all(
@@ -177,6 +190,28 @@ def render_all(
     """In these languages (every one if none are given)."""
     wanted = languages() if codes is None else codes
     return {code: render_edition(digest, code, selection=selection) for code in wanted}
+
+
+def proof_of(digest: Digest, rendered: Rendered) -> Proof:
+    if rendered.proof:
+        return rendered.proof
+    mail = Mail(copy_for(rendered, sample(digest, rendered)), Kind.DIGEST)
+    return Proof(rendered.language, rendered.words.subject, mail, lint.inspect(mail))
+
+
+def current(digest: Digest, code: str, selection: Collection[int] | None = None) -> Rendered:
+    """What readers get: as it is stored, else as it would be."""
+    wanted = set(selection or (item.announcement_id for item in digest.items if not item.catches_up))
+    query = select(Edition).filter_by(digest_id=digest.id, language=code, revision=digest.revision)
+    for stored in db.session.scalars(query):
+        if {item.announcement_id for item in stored.items} == wanted:
+            return frozen(stored)
+    return render_edition(digest, code, selection=selection)
+
+
+def frozen(edition: Edition) -> Rendered:
+    """One that is stored, as far as it takes to make copies of it."""
+    return Rendered(edition.language, Words(edition.subject, "", ""), edition.content)
 
 
 def copy_for(rendered: Rendered, person: Recipient) -> bytes:

@@ -23,7 +23,7 @@ from mailer.delivery.engine import Watch
 from mailer.delivery.envelope import Parcel
 from mailer.delivery.outcomes import Outcome
 from mailer.delivery.session import Session as SmtpSession
-from mailer.digests import compose, editions, selections, snapshot, windows
+from mailer.digests import compose, editions, preflight, selections, snapshot, windows
 from mailer.digests.compose import lock
 from mailer.digests.editions import Rendered
 from mailer.digests.selections import Pair
@@ -85,11 +85,11 @@ def check_startable(digest: Digest) -> None:
         raise NotAllowed(f"digest {digest.id} was cancelled: compose a new one")
 
 
-def approve(digest_id: int, codes: Collection[str] | None = None) -> dict[str, Rendered]:
+def approve(digest_id: int, codes: Collection[str] | None = None, *, forced: bool = False) -> dict[str, Rendered]:
     """Freeze a draft: from here on its words are those of its snapshot, whatever happens to the announcements.
 
     Gives the letters in these languages (every one if none are given), each checked, unless it was approved before.
-    Raises BadInput for a letter that must not go out; the digest stays a draft.
+    Raises NotAllowed with the reasons for a digest that must not go out, unless it is forced; it stays a draft.
     """
     with transaction() as session:
         digest = lock(session, digest_id)
@@ -98,14 +98,18 @@ def approve(digest_id: int, codes: Collection[str] | None = None) -> dict[str, R
         digest.move(DigestState.APPROVED)
         digest.approved_at = now()
         snapshot.freeze(digest)
+        rendered = editions.render_all(digest, codes)
+        letters = list(rendered.values())
         if any(item.catches_up for item in digest.items):  # who is owed most gets the longest letter
-            editions.render_all(digest, codes, selections.ids(digest, selections.everything(digest)))
-        return editions.render_all(digest, codes)
+            letters += editions.render_all(digest, codes, selections.ids(digest, selections.everything(digest))).values()
+        if not forced:
+            preflight.refuse(digest, letters)
+        return rendered
 
 
-def schedule(digest_id: int, at: datetime) -> Digest:
-    """Approve the digest to be sent at `at` by `run-due` or `serve`."""
-    approve(digest_id)
+def schedule(digest_id: int, at: datetime, *, forced: bool = False) -> Digest:
+    """Approve the digest to be sent at `at` by `run-due` or `serve`. Raises as `approve` does."""
+    approve(digest_id, forced=forced)
     with transaction() as session:
         digest = lock(session, digest_id)
         if digest.state is not DigestState.APPROVED:
@@ -182,8 +186,8 @@ def set_rate(digest_id: int, rate: int) -> None:
         lock(session, digest_id).rate = rate
 
 
-def send(digest_id: int, *, stop: threading.Event, watch: Watch = lambda _: None) -> Status:
-    """Freeze, enlist and deliver, or go on with what is left.
+def send(digest_id: int, *, stop: threading.Event, watch: Watch = lambda _: None, forced: bool = False) -> Status:
+    """Freeze, enlist and deliver, or go on with what is left. `forced`: whatever preflight says.
 
     Raises Busy if another process is sending it, MailServerError if the server stays in trouble: nothing is lost.
     """
@@ -193,7 +197,7 @@ def send(digest_id: int, *, stop: threading.Event, watch: Watch = lambda _: None
         used = {pair.language for pair in selections.in_use(db.session(), digest)}
         if digest.state is DigestState.DRAFT and not used:
             raise nobody(digest_id)  # before its words are frozen
-        enlist(digest_id, approve(digest_id, used))
+        enlist(digest_id, approve(digest_id, used, forced=forced))
     if compose.find(digest_id).state is DigestState.SENDING:
         engine.deliver(digest_id, sessions=settings().send_sessions, stop=stop, watch=watch)
         finish(digest_id)
