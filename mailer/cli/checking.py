@@ -37,7 +37,7 @@ def check(context: click.Context, digest_id: int, *, online: bool, wants_json: b
 
 
 def lines(found: Sequence[Finding]) -> list[Line]:
-    return [Line(each.is_error, each.name, each.language or "", each.text, each.remedy) for each in found]
+    return [Line(each.is_error, each.name, each.text, each.language or "", each.remedy) for each in found]
 
 
 def warn(digest: Digest, at: datetime | None, *, forced: bool) -> None:

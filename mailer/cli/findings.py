@@ -10,9 +10,9 @@ import click
 class Line(NamedTuple):
     is_error: bool
     name: str
-    where: str
     text: str
-    remedy: str
+    where: str = ""
+    remedy: str = ""
 
     @property
     def kind(self) -> str:
@@ -28,7 +28,8 @@ def show(lines: Sequence[Line], stream: TextIO | None = None) -> None:
         return
     for line in ordered:
         where = f" ({line.where})" if line.where else ""
-        click.echo(f"{line.kind:<7}  {line.name}{where}: {line.text}. {line.remedy}", file=stream)
+        remedy = f". {line.remedy}" if line.remedy else ""
+        click.echo(f"{line.kind:<7}  {line.name}{where}: {line.text}{remedy}", file=stream)
 
 
 def show_table(lines: Sequence[Line], stream: TextIO) -> None:

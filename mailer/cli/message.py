@@ -34,10 +34,10 @@ def command(context: click.Context, file: BinaryIO, kind: str | None, *, wants_j
         said = {"errors": list(map(record, errors)), "warnings": list(map(record, warnings))}
         click.echo(json.dumps({"kind": mail.kind, "ok": not errors, **said}, ensure_ascii=False))
     else:
-        findings.show([Line(not each.is_advice, each.rule, "", each.text, each.remedy) for each in faults])
+        findings.show([Line(not each.is_advice, each.rule, each.text) for each in faults])
         click.echo(f"{mail.kind} mail of {len(mail.raw):,} bytes: {findings.counted(len(errors), len(warnings))}")
     context.exit(1 if errors else 0)
 
 
 def record(fault: Fault) -> dict[str, str]:
-    return {"name": fault.rule, "text": fault.text, "remedy": fault.remedy}
+    return {"name": fault.rule, "text": fault.text}

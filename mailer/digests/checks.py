@@ -11,7 +11,7 @@ from mailer.config import settings
 from mailer.db import db
 from mailer.digests import compose, editions, hyperlinks
 from mailer.digests.editions import Proof
-from mailer.languages import language
+from mailer.languages import SOURCE, name_in
 from mailer.letters.lint.markup import LARGEST_HTML
 from mailer.models import Digest, Edition
 from mailer.states import DigestState
@@ -83,7 +83,8 @@ def used_subjects(candidate: Candidate) -> Said:
     subjects = [proof.subject for proof in candidate.proofs]
     query = select(Edition.subject, Edition.digest_id).join(Edition.digest).distinct()
     others = (Edition.digest_id != candidate.digest.id, Digest.state != DigestState.CANCELLED)
-    used = dict(row.tuple() for row in db.session.execute(query.where(Edition.subject.in_(subjects), *others)))
+    rows = db.session.execute(query.where(Edition.subject.in_(subjects), *others))
+    used = {row.subject: row.digest_id for row in rows}
     for proof in candidate.proofs:
         if proof.subject in used:
             yield proof.language, f"the subject is that of digest {used[proof.subject]}, too"
@@ -119,10 +120,13 @@ def missing_translations(candidate: Candidate) -> Said:
     for code in editions.languages():
         found = editions.items(candidate.digest, code)
         lacking = [item for item in found if item.is_fallback]
-        if lacking:
+        name = name_in(code, SOURCE)
+        if lacking and len(lacking) == len(found):
+            yield code, f"no announcement is in {name}"
+        elif lacking:
             titles = ", ".join(repr(item.title[:60]) for item in lacking[:SHOWN])
             more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
-            yield code, f"{len(lacking)} of {len(found)} announcements are not in {language(code).name}: {titles}{more}"
+            yield code, f"{len(lacking)} of {len(found)} announcements are not in {name}: {titles}{more}"
 
 
 def sent_before(candidate: Candidate) -> Said:
@@ -164,7 +168,7 @@ CHECKS = (
     Check(
         "image-text",
         "Images without a text for those who don't see them",
-        "Write it: `![what it shows](https://…)`",
+        "Say between the image's brackets what it shows",
         silent_images,
         is_error=True,
     ),

@@ -11,6 +11,8 @@ import pytest
 
 from mailer.cli import COMMANDS
 from mailer.config import SETTINGS
+from mailer.digests import checks, preflight
+from mailer.letters import lint
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -63,6 +65,21 @@ def row(name: str) -> str:
 def test_the_readme_lists_every_setting_as_it_is_defined() -> None:
     rows = re.findall(r"^\| `[A-Z_]+` \|.*", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert rows == [row(name) for name in SETTINGS]
+
+
+def check_row(name: str, about: str, remedy: str, *, is_error: bool) -> str:
+    return f"| `{name}` | {'error' if is_error else 'warning'} | {about} | {remedy} |"
+
+
+def test_the_document_of_checks_has_every_check_as_it_is_defined() -> None:
+    rows = re.findall(r"^\| `[A-Za-z0-9-]+` \|.*", (ROOT / "docs" / "checks.md").read_text("utf-8"), re.MULTILINE)
+    assert rows == [
+        *(check_row(each.rule, each.about, each.remedy, is_error=not each.is_advice) for each in lint.CHECKS),
+        *(check_row(each.name, each.about, each.remedy, is_error=each.is_error) for each in checks.CHECKS),
+        check_row(*preflight.DEAD, is_error=True),
+        check_row(*preflight.DOUBTFUL, is_error=False),
+        check_row(*preflight.MOVED, is_error=False),
+    ]
 
 
 def test_the_readme_names_only_commands_that_exist() -> None:

@@ -19,12 +19,14 @@ def list_id(mail: Mail) -> Iterator[str]:
         yield "List-Id has no identifier like <name.example.org>"
     elif not found[1].strip():
         yield "List-Id has no name that people can read"
-    elif mail.sender_domain and organisation(found[2]) != organisation(mail.sender_domain):
+    elif mail.sender_domain and not are_kin(found[2], mail.sender_domain):
         yield "List-Id is not in the sender's domain"
 
 
-def organisation(domain: str) -> list[str]:
-    return domain.lower().split(".")[-2:] if "." in domain else [domain.lower()]
+def are_kin(one: str, other: str) -> bool:
+    """Whether one domain is below the other, or both are of one organisation."""
+    one, other = f".{one.lower()}", f".{other.lower()}"
+    return one.endswith(other) or other.endswith(one) or one.split(".")[-2:] == other.split(".")[-2:]
 
 
 def list_headers(mail: Mail) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from mailer.letters.lint import bodies, headers, lists, octets
 from mailer.letters.lint.mail import Mail
 
-OURS = "Not of your making: report it, with the file that `digest preview --eml` writes"
+OURS = "The program made it: report it, with the file that `digest preview --eml` writes"
 SENDER = "Correct `MAIL_DEFAULT_SENDER`"
 
 

@@ -1,0 +1,173 @@
+"""What an operator learns of a digest before it goes out, and of any mail."""
+
+from pathlib import Path
+
+import pytest
+import time_machine
+
+from ..installation import RECAP, RECAP_FR, Installation
+from .test_bad_input import sqlite_only
+
+GOOD = {
+    "BASE_URL": "https://lists.example.org",
+    "POSTAL_ADDRESS": "1 Example Road",
+    "LANGUAGES": "en,fr",
+    "MAIL_ACCOUNT_SENDER": "Accounts <accounts@lists.example.org>",
+}
+SUMMARY = "summary: Delegates of 160 countries met for two days, and agreed on hardly anything."
+FULL = RECAP.replace("key: recap", f"key: recap\n{SUMMARY}")
+FULL_FR = RECAP_FR.replace("language: fr", f"language: fr\n{SUMMARY}")
+CLEAR = FULL + "\n![A room](http://example.org/room.png)\n"
+
+
+def found(here: Installation, digest: int, kind: str = "errors", code: int = 1) -> dict[str, str]:
+    report = here.json("digest", "check", digest, code=code)
+    assert (report["digest"], report["ok"]) == (digest, code == 0)
+    assert all(each["text"] and each["remedy"] for each in report["errors"] + report["warnings"])
+    return {each["name"]: each["text"] for each in report[kind]}
+
+
+def test_a_good_digest_has_nothing_to_find_fault_with(here: Installation) -> None:
+    here.configure(**GOOD)
+    digest = here.draft(FULL, FULL_FR)
+    assert here.json("digest", "check", digest) == {"digest": digest, "ok": True, "errors": [], "warnings": []}
+    assert "nothing to find fault with" in here.run("digest", "check", digest).stdout
+
+
+def test_what_must_not_go_out_is_refused_and_stays_a_draft(here: Installation) -> None:
+    """D-65, D-189: the same name in the check and in the refusal."""
+    here.imported(1)
+    digest = here.draft(CLEAR)
+    assert "http://example.org/room.png" in found(here, digest)["D-189"]
+    assert "D-189: the image http://example.org/room.png" in here.error("digest", "send", digest, "--yes")
+    assert "D-189" in here.error("digest", "send", digest)  # before anybody is asked
+    here.error("digest", "send", digest, "--yes", "--at", "2099-01-01")
+    assert (here.status(digest)["state"], here.mail_server.mails) == ("draft", [])
+
+
+@sqlite_only
+def test_what_must_not_go_out_goes_out_for_a_reason_that_is_written_down(here: Installation) -> None:
+    here.imported(1)
+    digest = here.draft(CLEAR)
+    for half in (["--force"], ["--reason", "x"], ["--force", "--reason", " "]):
+        here.run("digest", "send", digest, "--yes", *half, code=2)
+    here.run("digest", "send", digest, "--yes", "--force", "--reason", "the press waits")
+    assert here.status(digest)["accepted"] == 1
+    said = here.json("audit")[-1]["about"]
+    assert "forced: the press waits; in spite of: D-189" in said
+
+
+@sqlite_only
+def test_what_was_forced_is_sent_when_its_time_has_come(here: Installation) -> None:
+    here.imported(1)
+    digest = here.draft(CLEAR)
+    with time_machine.travel("2026-03-01T12:00:00Z") as clock:
+        here.run("digest", "send", digest, "--yes", "--force", "--reason", "x", "--at", "2026-03-01T14:00")
+        clock.move_to("2026-03-01T14:00:30Z")
+        here.run("run-due")
+    assert len(here.mail_server.mails) == 1
+
+
+@sqlite_only
+def test_warnings_are_shown_before_the_question_and_hinder_nobody(here: Installation) -> None:
+    here.imported(1)
+    asked = here.run("digest", "send", here.draft(RECAP), input="y\n").stderr
+    assert asked.index("translation-missing (fr)") < asked.index("confirmed subscribers?")
+    assert len(here.mail_server.mails) == 1
+
+
+@sqlite_only
+@pytest.mark.parametrize(
+    ("name", "error", "old", "new"),
+    [
+        ("subject-length", False, "title: What", f"title: {'What ' * 12}"),
+        ("preheader", False, SUMMARY, "summary: Too short."),
+        ("deadline-passed", False, "key: recap", "key: recap\ntype: call\ndeadline: 2023-10-01"),
+        ("translation-missing", False, "language: fr", "language: en"),
+        ("placeholder", False, "was long", "was long. TODO"),
+        ("link-inside", False, "https://example.org/agenda", "https://intranet.local/agenda"),
+        ("link-inside", False, "https://example.org/agenda", "https://192.168.1.1/agenda"),
+        ("size", False, "was long", "was long " + "and wide " * 9_300),
+        ("link-syntax", True, "https://example.org/agenda", "https://example/agenda"),
+        ("link-syntax", True, "https://example.org/agenda", "mailto:nobody"),
+        ("image-text", True, "was long", "was ![](https://example.org/a.png) long"),
+        ("D-36", True, "was long", "was long " + "and wide " * 12_000),
+    ],
+)
+def test_each_thing_is_found_by_its_name(here: Installation, name: str, error: bool, old: str, new: str) -> None:
+    """D-184, D-185."""
+    here.configure(**GOOD)
+    english = FULL.replace(old, new)
+    texts = (english,) if "language" in old else (english, FULL_FR)
+    assert name in found(here, here.draft(*texts), "errors" if error else "warnings", code=1 if error else 0)
+
+
+@sqlite_only
+def test_a_line_that_repeats_the_subject_is_found(here: Installation) -> None:
+    """D-185."""
+    here.run("digest", "compose", here.write("a.md", FULL), "--title", SUMMARY.removeprefix("summary: "))
+    assert "the subject again" in found(here, 1, "warnings", code=0)["preheader"]
+
+
+@sqlite_only
+def test_what_the_settings_lack_is_said(here: Installation) -> None:
+    assert found(here, here.draft(), "warnings", code=0).keys() >= {"D-31", "D-6", "trial-links"}
+
+
+@sqlite_only
+def test_what_was_sent_before_is_said(here: Installation) -> None:
+    here.imported(1)
+    here.run("digest", "send", here.draft(), "--yes")
+    again = here.json("digest", "compose", 1)["digest"]
+    assert found(here, again, "warnings", code=0).keys() >= {"sent-before", "subject-used"}
+
+
+@sqlite_only
+def test_what_is_frozen_is_checked_and_shown_as_it_is_frozen(here: Installation) -> None:
+    """D-41."""
+    here.imported(1)
+    digest = here.draft(FULL)
+    here.run("digest", "send", digest, "--yes")
+    here.run("announcement", "add", here.write("0.md", CLEAR.replace("160", "161")))
+    assert here.json("digest", "check", digest)["errors"] == []
+    assert "Subject: What 160 countries" in here.run("digest", "preview", digest).stdout
+
+
+def test_a_preview_says_what_an_inbox_shows_and_what_is_not_translated(here: Installation) -> None:
+    shown = here.run("digest", "preview", here.draft(FULL), "--language", "fr").stdout
+    assert "Behind the subject: Delegates of 160 countries met" in shown
+    assert "fr (1 of 1 not translated)" in shown
+    assert "in English: What 160 countries discussed" in shown
+
+
+# Any mail.
+
+
+@pytest.fixture
+def letter(here: Installation) -> Path:
+    here.run("digest", "preview", here.draft(), "--eml", "letter.eml")
+    return here.folder / "letter.eml"
+
+
+@sqlite_only
+def test_a_mail_is_checked_from_a_file_or_a_pipe(here: Installation, letter: Path) -> None:
+    assert "nothing to find fault with" in here.run("check-message", letter).stdout
+    assert here.json("check-message", letter) == {"kind": "digest", "ok": True, "errors": [], "warnings": []}
+    letter.write_bytes(letter.read_bytes().replace(b"Precedence: bulk\r\n", b""))
+    assert "D-33: Precedence is not bulk" in here.run("check-message", letter, code=1).stdout
+    assert "D-40" in here.run("check-message", letter, "--kind", "account", code=1).stdout
+    report = here.json("check-message", "-", code=1)
+    assert (report["kind"], report["ok"]) == ("account", False)
+    assert {"name": "D-4", "text": "from is missing"} in report["errors"]
+
+
+@sqlite_only
+def test_a_mail_that_is_not_there_is_wrong_usage(here: Installation) -> None:
+    here.run("check-message", "nowhere.eml", code=2)
+    here.run("check-message", code=2)
+
+
+@sqlite_only
+def test_a_mail_needs_no_installation_to_be_checked(here: Installation, letter: Path) -> None:
+    (here.folder / "mailer.toml").unlink()
+    here.run("check-message", letter)
