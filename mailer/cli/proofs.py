@@ -9,7 +9,7 @@ import click
 
 from mailer.cli.common import parse_address, say, with_app
 from mailer.cli.looking import digest_id_argument, known_language
-from mailer.digests import compose, editions
+from mailer.digests import compose, editions, reading
 from mailer.languages import name_in
 from mailer.letters.lint import Kind, Mail
 from mailer.models import Digest
@@ -46,7 +46,7 @@ def preview(
     if wants_open and not html:
         raise click.UsageError("--open needs --html FILE")
     digest = compose.find(digest_id)
-    code, mail = mail_for(digest, language, email)
+    mail = mail_for(digest, language, email)
     if html:
         html.write_text(mail.html.replace("\r\n", "\n"), encoding="utf-8")
         say(f"wrote {html}")
@@ -56,29 +56,27 @@ def preview(
     if wants_open and html:
         webbrowser.open(html.absolute().as_uri())
     if not (html or eml):
-        show(digest, code, mail)
+        show(digest, mail)
 
 
-def mail_for(digest: Digest, language: str | None, email: str | None) -> tuple[str, Mail]:
-    """The mail as a subscriber would get it, or nobody in particular; with tokens of nobody in either case."""
-    address, own = None, None
-    if email:
-        address = parse_address(email)
-        own = people.find(address).subscriber.language
-    code = known_language(language or (own if own in editions.languages() else None))
-    rendered = editions.current(digest, code)
-    sample = editions.sample(digest, rendered)
-    copy = editions.copy_for(rendered, sample._replace(email=address.email) if address else sample)
-    return code, Mail(copy, Kind.DIGEST)
+def mail_for(digest: Digest, language: str | None, email: str | None) -> Mail:
+    """The mail as a subscriber gets it, or nobody in particular; with tokens of nobody in either case."""
+    code = known_language(language)
+    if not email:
+        rendered = editions.current(digest, code)
+        return Mail(editions.copy_for(rendered, editions.sample(digest, rendered)), Kind.DIGEST)
+    address = parse_address(email)
+    rendered = reading.letter_for(digest, people.find(address).subscriber, code if language else None)
+    return Mail(editions.copy_for(rendered, editions.sample(digest, rendered, address.email)), Kind.DIGEST)
 
 
-def show(digest: Digest, code: str, mail: Mail) -> None:
+def show(digest: Digest, mail: Mail) -> None:
     """What an inbox shows, the headers, the text, and how it stands with sizes and languages."""
     parsed = message_from_bytes(mail.raw, policy=policy.default)
     headers = {name: str(parsed[name]) for name in HEADERS}
     text = mail.plain.replace("\r\n", "\n")
     sizes = f"{len(mail.raw) / 1000:.1f} kB, of which {len(mail.html.encode()) / 1000:.1f} kB are HTML"
-    notes = [sizes, *languages(digest, code)]
+    notes = [sizes, *languages(digest, mail.header("Content-Language"))]
     if sys.stdout.isatty():
         show_on_terminal(headers, mail.page.preheader, text, notes)
         return

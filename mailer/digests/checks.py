@@ -191,7 +191,12 @@ CHECKS = (
         "Add a file that says `translation-of`, or send it as it is",
         missing_translations,
     ),
-    Check("sent-before", "Announcements that another digest holds", "Leave it out, or send it again", sent_before),
+    Check(
+        "sent-before",
+        "Announcements that another digest holds",
+        "Leave it out: who had it gets it no second time",
+        sent_before,
+    ),
     Check("placeholder", "Words like TODO", "Write what was to be written", placeholders),
     Check("D-31", "No postal address", "Set `POSTAL_ADDRESS`", no_postal_address),
     Check("D-6", "One sender for all mail", "Set `MAIL_ACCOUNT_SENDER`", one_sender),

@@ -140,6 +140,38 @@ def test_a_preview_says_what_an_inbox_shows_and_what_is_not_translated(here: Ins
     assert "in English: What 160 countries discussed" in shown
 
 
+CALL = """---
+title: Call for comments
+date: 2023-10-02
+topics: [calls]
+key: call
+---
+Write to the secretariat.
+"""
+
+
+@sqlite_only
+def test_a_preview_as_somebody_holds_what_they_would_get_and_then_what_they_got(here: Installation) -> None:
+    here.run("topic", "add", "calls")
+    here.run("topic", "add", "policy")
+    here.subscribed("everything@example.org")
+    here.sign_up("calls@example.org", topics="calls")
+    here.run("run-due")
+    here.confirm("calls@example.org")
+    digest = here.draft(FULL, CALL)
+
+    def seen() -> list[bool]:
+        shown = here.run("digest", "preview", digest, "--as", "calls@example.org").stdout
+        return [title in shown for title in ("What 160 countries", "Call for comments")]
+
+    assert seen() == [False, True]
+    here.run("digest", "send", digest, "--yes")
+    assert seen() == [False, True]
+    here.subscribed("late@example.org")
+    here.run("subscriber", "unsubscribe", "late@example.org")
+    assert "would get nothing of digest" in here.error("digest", "preview", digest, "--as", "late@example.org")
+
+
 # Any mail.
 
 
