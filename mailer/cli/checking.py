@@ -41,7 +41,7 @@ def lines(found: Sequence[Finding]) -> list[Line]:
 
 
 def warn(digest: Digest, at: datetime | None, *, forced: bool) -> None:
-    """Before anybody is asked. Raises NotAllowed with the reasons if there is nothing to ask."""
+    """Before anybody is asked. Raises BadInput with the reasons if there is nothing to ask."""
     if digest.state is DigestState.DRAFT:
         report = preflight.check(digest, at=at)
         if not forced:

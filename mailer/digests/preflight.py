@@ -12,7 +12,7 @@ from mailer.digests import editions, hyperlinks
 from mailer.digests.checks import CHECKS, Candidate, Check, links
 from mailer.digests.editions import Proof, Rendered
 from mailer.digests.hyperlinks import Answer
-from mailer.errors import BadInput, NotAllowed
+from mailer.errors import BadInput
 from mailer.models import Digest
 
 SHOWN = 3  # reasons in the one line that refuses a digest
@@ -74,7 +74,7 @@ def check(digest: Digest, *, at: dt.datetime | None = None, online: bool = False
 
 
 def refuse(digest: Digest, rendered: Iterable[Rendered]) -> None:
-    """Raises NotAllowed with the reasons if the digest must not go out as it was rendered."""
+    """Raises BadInput with the reasons if the digest must not go out as it was rendered."""
     proofs = [editions.proof_of(digest, each) for each in rendered]
     errors = [each for each in CHECKS if each.is_error]
     found = [*faults(proofs), *findings(Candidate(digest, proofs, now()), errors)]
@@ -85,7 +85,7 @@ def refuse_for(report: Report) -> None:
     if report.errors:
         more = len(report.errors) - SHOWN
         reasons = "; ".join([*map(str, report.errors[:SHOWN]), *([f"and {more} more"] if more > 0 else [])])
-        raise NotAllowed(
+        raise BadInput(
             f"digest {report.digest} must not go out: {reasons}; 'mailer digest check {report.digest}' says what to do "
             "(--force --reason sends it all the same)"
         )

@@ -89,7 +89,7 @@ def approve(digest_id: int, codes: Collection[str] | None = None, *, forced: boo
     """Freeze a draft: from here on its words are those of its snapshot, whatever happens to the announcements.
 
     Gives the letters in these languages (every one if none are given), each checked, unless it was approved before.
-    Raises NotAllowed with the reasons for a digest that must not go out, unless it is forced; it stays a draft.
+    Raises BadInput with the reasons for a digest that must not go out, unless it is forced; it stays a draft.
     """
     with transaction() as session:
         digest = lock(session, digest_id)

@@ -103,6 +103,19 @@ def test_each_thing_is_found_by_its_name(here: Installation, name: str, error: b
 
 
 @sqlite_only
+def test_links_are_asked_for_only_if_one_says_so(here: Installation) -> None:
+    only = RECAP.replace("https://example.org/recap", "https://127.0.0.1/a").replace(
+        " The [agenda](https://example.org/agenda) was long.", ""
+    )
+    digest = here.draft(only)
+    assert "link-doubtful" not in found(here, digest, "warnings", code=0)
+    report = here.json("digest", "check", digest, "--online")
+    assert [each["text"] for each in report["warnings"] if each["name"] == "link-doubtful"] == [
+        "https://127.0.0.1/a: '127.0.0.1' leads to 127.0.0.1, which is not a public address"
+    ]
+
+
+@sqlite_only
 def test_a_line_that_repeats_the_subject_is_found(here: Installation) -> None:
     """D-185."""
     here.run("digest", "compose", here.write("a.md", FULL), "--title", SUMMARY.removeprefix("summary: "))

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mailer.letters import lint
+from mailer.letters import lint, markdown
 from mailer.letters.lint import Fault, Kind
 
 from ..installation import Installation
 from ..servers.smtp import SmtpServer
-from .mutations import IN_A_CONFIRMATION, IN_A_DIGEST, IN_EVERY_LETTER, Way, both, html, in_head, text
+from .mutations import IN_A_CONFIRMATION, IN_A_DIGEST, IN_EVERY_LETTER, Way, both, html, in_head, in_part, text
 
 LANGUAGES = ("en", "fr", "es", "ru", "ar", "zh")
 SAMPLES = Path(__file__).parents[2] / "mailer" / "samples"
@@ -115,6 +115,42 @@ def test_a_trial_on_ones_own_machine_needs_no_https(letters: Letters) -> None:
     secure, trial = "https://lists.example.org", "http://127.0.0.1:8000"
     move = both(in_head(secure.encode(), trial.encode()), text(secure, trial), html(secure, trial))
     assert lint.check(move(letters.digests["en"])) == []
+
+
+# What announcements may say: Markdown in every state of repair.
+PIECES = (
+    *(
+        "# ",
+        "### ",
+        "- ",
+        "> ",
+        "1. ",
+        "\n",
+        "\n\n",
+        "*a*",
+        "`c < d`",
+        "word",
+        "مرحبا",
+        "---",
+        "```\n",
+        "===\n",
+        "\t",
+        "_",
+    ),
+    *("[l](https://e.org/x?a=1&b=2)", "![a room](https://e.org/a.png)", "<https://e.org/y>", "&nbsp;", "&amp;", "<p>"),
+    *("  \n", "\\", "<b>x</b>", "\u00a0", "\u2028", "&#x85;", "&lt;br&gt;"),
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+def test_nothing_that_announcements_may_say_is_taken_for_a_fault(letters: Letters, source: str) -> None:
+    """D-11: both parts are made of the same words."""
+    add = both(
+        in_part(1, lambda words: f"{words}\n{markdown.to_text(source)}\n."),
+        in_part(2, lambda words: words.replace("</body>", f"{markdown.to_html(source)}</body>.")),
+    )
+    assert lint.check(add(letters.digests["en"])) == []
 
 
 # Bytes that are no mail.
