@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import exclusive, now, transaction
 from mailer.delivery import engine, ledger, recovery
-from mailer.digests import compose, editions, selections, snapshot
+from mailer.digests import compose, editions, preflight, selections, snapshot
 from mailer.digests.compose import lock
 from mailer.digests.files import FORBIDDEN
 from mailer.errors import BadInput, NotAllowed
@@ -76,10 +76,10 @@ def check_note(note: str | None) -> None:
 
 def rebind(session: Session, digest: Digest) -> int:
     """Render the editions of letters that are still to go out anew; how many letters."""
+    preflight.refuse(digest, editions.render_all(digest).values())
     renewed = {old: corrected(session, digest, old) for old in ledger.editions_waiting(session, digest.id)}
     session.flush()
     if not renewed:
-        editions.render_all(digest)  # that they could go out is checked all the same
         return 0
     return ledger.rebind(session, digest.id, {old: new.id for old, new in renewed.items()})
 

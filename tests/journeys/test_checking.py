@@ -1,5 +1,6 @@
 """What an operator learns of a digest before it goes out, and of any mail."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ def found(here: Installation, digest: int, kind: str = "errors", code: int = 1) 
     return {each["name"]: each["text"] for each in report[kind]}
 
 
+def tomorrow() -> str:
+    return (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="minutes")
+
+
 def test_a_good_digest_has_nothing_to_find_fault_with(here: Installation) -> None:
     here.configure(**GOOD)
     digest = here.draft(FULL, FULL_FR)
@@ -41,7 +46,7 @@ def test_what_must_not_go_out_is_refused_and_stays_a_draft(here: Installation) -
     assert "http://example.org/room.png" in found(here, digest)["D-189"]
     assert "D-189: the image http://example.org/room.png" in here.error("digest", "send", digest, "--yes")
     assert "D-189" in here.error("digest", "send", digest)  # before anybody is asked
-    here.error("digest", "send", digest, "--yes", "--at", "2099-01-01")
+    assert "D-189" in here.error("digest", "send", digest, "--yes", "--at", tomorrow())
     assert (here.status(digest)["state"], here.mail_server.mails) == ("draft", [])
 
 
@@ -66,6 +71,16 @@ def test_what_was_forced_is_sent_when_its_time_has_come(here: Installation) -> N
         clock.move_to("2026-03-01T14:00:30Z")
         here.run("run-due")
     assert len(here.mail_server.mails) == 1
+
+
+@sqlite_only
+def test_no_correction_brings_in_what_must_not_go_out(here: Installation) -> None:
+    here.imported(1)
+    digest = here.draft(FULL)
+    here.run("digest", "send", digest, "--yes", "--at", tomorrow())
+    here.run("announcement", "add", here.write("0.md", CLEAR))
+    assert "D-189" in here.error("digest", "correct", digest)
+    assert here.json("digest", "check", digest)["errors"] == []
 
 
 @sqlite_only
