@@ -95,8 +95,6 @@ def test_warnings_are_shown_before_the_question_and_hinder_nobody(here: Installa
 @pytest.mark.parametrize(
     ("name", "error", "old", "new"),
     [
-        ("subject-length", False, "title: What", f"title: {'What ' * 12}"),
-        ("preheader", False, SUMMARY, "summary: Too short."),
         ("deadline-passed", False, "key: recap", "key: recap\ntype: call\ndeadline: 2023-10-01"),
         ("translation-missing", False, "language: fr", "language: en"),
         ("placeholder", False, "was long", "was long. TODO"),
@@ -128,13 +126,6 @@ def test_links_are_asked_for_only_if_one_says_so(here: Installation) -> None:
     assert [each["text"] for each in report["warnings"] if each["name"] == "link-doubtful"] == [
         "https://127.0.0.1/a: '127.0.0.1' leads to 127.0.0.1, which is not a public address"
     ]
-
-
-@sqlite_only
-def test_a_line_that_repeats_the_subject_is_found(here: Installation) -> None:
-    """D-185."""
-    here.run("digest", "compose", here.write("a.md", FULL), "--title", SUMMARY.removeprefix("summary: "))
-    assert "the subject again" in found(here, 1, "warnings", code=0)["preheader"]
 
 
 @sqlite_only
