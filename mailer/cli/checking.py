@@ -54,4 +54,4 @@ def in_spite_of(digest: Digest, reason: str | None) -> str:
     if not reason:
         return ""
     errors = preflight.check(digest).errors if digest.state is DigestState.DRAFT else []
-    return f", forced: {reason.strip()}; in spite of: {'; '.join(map(str, errors)) or 'nothing'}"
+    return f", forced: {' '.join(reason.split())}; in spite of: {'; '.join(map(str, errors)) or 'nothing'}"

@@ -51,6 +51,7 @@ def tutorial(demo: Instance, port: int) -> list[str]:
         "",
         f"       export MAILER_CONFIG={demo.settings_file}",
         f"       {command} digest preview {number}",
+        f"       {command} digest check {number}",
         f"       {command} digest send {number}",
         f"       {command} digest status {number}",
         "",

@@ -93,7 +93,8 @@ def compose(
         say(f"  {item.id}  {item.translations[0].title}{note}")
     who = f"who chose {digest.frequency}" if digest.frequency else "whatever frequency they chose"
     say(f"a draft for {sending.audience(digest)} confirmed subscribers, {who}")
-    say(f"look at it with 'mailer digest preview {digest.id}'; drop it with 'mailer digest cancel {digest.id}'")
+    say(f"look at it with 'mailer digest preview {digest.id}' and 'mailer digest check {digest.id}'")
+    say(f"drop it with 'mailer digest cancel {digest.id}'")
     say(str(digest.id))
 
 

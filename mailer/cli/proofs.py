@@ -10,7 +10,7 @@ import click
 from mailer.cli.common import parse_address, say, with_app
 from mailer.cli.looking import digest_id_argument, known_language
 from mailer.digests import compose, editions, reading
-from mailer.languages import name_in
+from mailer.languages import SOURCE, name_in
 from mailer.letters.lint import Kind, Mail
 from mailer.models import Digest
 from mailer.subscriptions import people
@@ -117,5 +117,5 @@ def languages(digest: Digest, code: str) -> list[str]:
         each + (f" ({len(lacking[each])} of {len(items)} not translated)" if lacking[each] else "")
         for each, items in by_language.items()
     ]
-    missing = [f"in {name_in(item.language.code, 'en')}: {item.title}" for item in lacking[code]]
+    missing = [f"in {name_in(item.language.code, SOURCE)}: {item.title}" for item in lacking[code]]
     return [f"languages: {', '.join(counts)}", *missing]

@@ -19,7 +19,7 @@ from mailer.states import DigestState
 LONGEST_SUBJECT = 60
 PREHEADER = range(40, 111)
 NEARLY_TOO_LARGE = LARGEST_HTML * 8 // 10
-PLACEHOLDER = re.compile(r"\b(?:TODO|TBD|FIXME|XXX|[Ll]orem ipsum)\b")
+PLACEHOLDER = re.compile(r"(?<!\S)(?:TODO|TBD|FIXME|[Ll]orem ipsum)\b")  # not in an address
 SHOWN = 3  # titles in one finding
 
 

@@ -1,5 +1,10 @@
 """What an operator learns of a digest before it goes out, and of any mail."""
 
+import os
+import pty
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -189,6 +194,35 @@ def test_a_preview_as_somebody_holds_what_they_would_get_and_then_what_they_got(
     here.subscribed("late@example.org")
     here.run("subscriber", "unsubscribe", "late@example.org")
     assert "would get nothing of digest" in here.error("digest", "preview", digest, "--as", "late@example.org")
+
+
+def on_a_terminal(here: Installation, *arguments: object) -> str:
+    """What a command shows there, without the colours."""
+    master, terminal = pty.openpty()
+    command = [sys.executable, "-m", "mailer", *map(str, arguments)]
+    wide = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
+    with subprocess.Popen(command, cwd=here.folder, env=wide, stdout=terminal, stderr=terminal):
+        os.close(terminal)
+        shown = b"".join(iter(lambda: read(master), b""))
+    os.close(master)
+    assert b"\x1b[" in shown
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode())
+
+
+def read(master: int) -> bytes:
+    try:
+        return os.read(master, 4096)
+    except OSError:  # how the end of a terminal is told
+        return b""
+
+
+@sqlite_only
+def test_on_a_terminal_findings_and_previews_are_a_pleasure_to_read(here: Installation) -> None:
+    digest = here.draft(CLEAR)
+    assert re.search(r"✗ D-189 .*room\.png is not at an https address", on_a_terminal(here, "digest", "check", digest))
+    preview = on_a_terminal(here, "digest", "preview", digest)
+    assert re.search(r"─ in an inbox ─.*\n.*Frontier Technologies.*\n.*What 160 countries.*\n.*Delegates of", preview)
+    assert "- how models are trained\r\n- who owns what they make" in preview
 
 
 # Any mail.
