@@ -23,7 +23,7 @@ GOOD = {
 SUMMARY = "summary: Delegates of 160 countries met for two days, and agreed on hardly anything."
 FULL = RECAP.replace("key: recap", f"key: recap\n{SUMMARY}")
 FULL_FR = RECAP_FR.replace("language: fr", f"language: fr\n{SUMMARY}")
-CLEAR = FULL + "\n![A room](http://example.org/room.png)\n"
+SILENT = FULL + "\n![](https://example.org/room.png)\n"
 
 
 def found(here: Installation, digest: int, kind: str = "errors", code: int = 1) -> dict[str, str]:
@@ -45,32 +45,40 @@ def test_a_good_digest_has_nothing_to_find_fault_with(here: Installation) -> Non
 
 
 def test_what_must_not_go_out_is_refused_and_stays_a_draft(here: Installation) -> None:
-    """D-65, D-189: the same name in the check and in the refusal."""
+    """D-65: the same name in the check and in the refusal."""
     here.imported(1)
-    digest = here.draft(CLEAR)
-    assert "http://example.org/room.png" in found(here, digest)["D-189"]
-    assert "D-189: the image http://example.org/room.png" in here.error("digest", "send", digest, "--yes")
-    assert "D-189" in here.error("digest", "send", digest)  # before anybody is asked
-    assert "D-189" in here.error("digest", "send", digest, "--yes", "--at", tomorrow())
+    digest = here.draft(SILENT)
+    assert "https://example.org/room.png" in found(here, digest)["image-text"]
+    assert "image-text: the image https://example.org/room.png" in here.error("digest", "send", digest, "--yes")
+    assert "image-text" in here.error("digest", "send", digest)  # before anybody is asked
+    assert "image-text" in here.error("digest", "send", digest, "--yes", "--at", tomorrow())
     assert (here.status(digest)["state"], here.mail_server.mails) == ("draft", [])
+
+
+@sqlite_only
+def test_a_fault_of_the_bytes_is_found_by_its_name_in_the_languages_that_have_it(here: Installation) -> None:
+    """D-65, D-189."""
+    clear = "![A room](http://example.org/room.png)"
+    here.run("digest", "compose", here.write("a.md", FULL), "--intro", here.write("intro.md", clear))
+    assert "http://example.org/room.png is not at an https address" in found(here, 1)["D-189"]
 
 
 @sqlite_only
 def test_what_must_not_go_out_goes_out_for_a_reason_that_is_written_down(here: Installation) -> None:
     here.imported(1)
-    digest = here.draft(CLEAR)
+    digest = here.draft(SILENT)
     for half in (["--force"], ["--reason", "x"], ["--force", "--reason", " "]):
         here.run("digest", "send", digest, "--yes", *half, code=2)
     here.run("digest", "send", digest, "--yes", "--force", "--reason", "the press waits")
     assert here.status(digest)["accepted"] == 1
     said = here.json("audit")[-1]["about"]
-    assert "forced: the press waits; in spite of: D-189" in said
+    assert "forced: the press waits; in spite of: image-text" in said
 
 
 @sqlite_only
 def test_what_was_forced_is_sent_when_its_time_has_come(here: Installation) -> None:
     here.imported(1)
-    digest = here.draft(CLEAR)
+    digest = here.draft(SILENT)
     with time_machine.travel("2026-03-01T12:00:00Z") as clock:
         here.run("digest", "send", digest, "--yes", "--force", "--reason", "x", "--at", "2026-03-01T14:00")
         clock.move_to("2026-03-01T14:00:30Z")
@@ -83,8 +91,8 @@ def test_no_correction_brings_in_what_must_not_go_out(here: Installation) -> Non
     here.imported(1)
     digest = here.draft(FULL)
     here.run("digest", "send", digest, "--yes", "--at", tomorrow())
-    here.run("announcement", "add", here.write("0.md", CLEAR))
-    assert "D-189" in here.error("digest", "correct", digest)
+    here.run("announcement", "add", here.write("0.md", SILENT))
+    assert "image-text" in here.error("digest", "correct", digest)
     assert here.json("digest", "check", digest)["errors"] == []
 
 
@@ -152,7 +160,7 @@ def test_what_is_frozen_is_checked_and_shown_as_it_is_frozen(here: Installation)
     here.imported(1)
     digest = here.draft(FULL)
     here.run("digest", "send", digest, "--yes")
-    here.run("announcement", "add", here.write("0.md", CLEAR.replace("160", "161")))
+    here.run("announcement", "add", here.write("0.md", SILENT.replace("160", "161")))
     assert here.json("digest", "check", digest)["errors"] == []
     assert "Subject: What 160 countries" in here.run("digest", "preview", digest).stdout
 
@@ -218,8 +226,8 @@ def read(master: int) -> bytes:
 
 @sqlite_only
 def test_on_a_terminal_findings_and_previews_are_a_pleasure_to_read(here: Installation) -> None:
-    digest = here.draft(CLEAR)
-    assert re.search(r"✗ D-189 .*room\.png is not at an https address", on_a_terminal(here, "digest", "check", digest))
+    digest = here.draft(SILENT)
+    assert re.search(r"✗ image-text .*room\.png has an empty text", on_a_terminal(here, "digest", "check", digest))
     preview = on_a_terminal(here, "digest", "preview", digest)
     assert re.search(r"─ in an inbox ─.*\n.*Frontier Technologies.*\n.*What 160 countries.*\n.*Delegates of", preview)
     assert "- how models are trained\r\n- who owns what they make" in preview
