@@ -150,7 +150,9 @@ def walk(entity: Entity, depth: int = 0) -> Iterator[Entity]:
     boundary = entity.parameter("boundary").encode("latin-1")
     if not (entity.type.startswith("multipart/") and boundary and depth < DEEPEST):
         return
-    mark = rb"(?:\A|\r\n)--" + re.escape(boundary)
-    inside = re.split(mark + rb"--", entity.body, maxsplit=1)[0]
-    for part in re.split(mark + rb"[ \t]*\r\n", inside)[1:]:
-        yield from walk(read_entity(part), depth + 1)
+    mark = b"\r\n--" + boundary
+    inside = (b"\r\n" + entity.body).split(mark + b"--", 1)[0]
+    for part in inside.split(mark)[1:]:
+        rest_of_line, _, octets = part.partition(b"\r\n")
+        if not rest_of_line.strip(b" \t"):
+            yield from walk(read_entity(octets), depth + 1)

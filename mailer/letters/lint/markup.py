@@ -10,7 +10,7 @@ LARGEST_HTML = 100_000  # bytes; Gmail clips at about 102 kB and hides the foote
 TAG = re.compile(r"""<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})((?:[^<>"']+|"[^"]{0,8000}"|'[^']{0,8000}'){0,500}+)>""")
 ATTRIBUTE = re.compile(r"""([a-zA-Z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+)))?""")
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
-HIDDEN = re.compile(r"display:\s*none|visibility:\s*hidden|font-size:\s*0[;\"']|font-size:\s*0$")
+HIDDEN = re.compile(r"(?:display:\s*none|visibility:\s*hidden|font-size:\s*0)(?![\w.])")
 PADDING = re.compile("[\u00ad\u034f\u200b-\u200f\u2007\u2060-\u2069\ufeff]")  # unseen, by which previews are filled up
 
 
@@ -25,7 +25,7 @@ class Tag(NamedTuple):
 
     @property
     def is_hidden(self) -> bool:
-        return "style" in self.source and bool(HIDDEN.search(self.attributes.get("style", "")))
+        return bool(HIDDEN.search(self.source) and HIDDEN.search(self.attributes.get("style", "")))
 
 
 class Page(NamedTuple):

@@ -10,7 +10,8 @@ LONGEST_BODY_LINE = 76  # RFC 2045 6.7
 
 
 def line_ends(mail: Mail) -> Iterator[str]:
-    if re.search(rb"(?<!\r)\n|\r(?!\n)|\0", mail.raw):
+    ends = mail.raw.count(b"\r\n")
+    if mail.raw.count(b"\r") > ends or mail.raw.count(b"\n") > ends or b"\0" in mail.raw:
         yield "a bare CR, a bare LF or a NUL"
     elif not mail.raw.endswith(b"\r\n"):
         yield "the last line has no CRLF"
@@ -19,9 +20,9 @@ def line_ends(mail: Mail) -> Iterator[str]:
 
 
 def line_lengths(mail: Mail) -> Iterator[str]:
-    if any(len(line) > LONGEST_LINE for line in mail.octets.split(b"\r\n")):
+    if max(map(len, mail.octets.split(b"\r\n"))) > LONGEST_LINE:
         yield f"a line is longer than {LONGEST_LINE} octets"
-    elif any(len(line) > LONGEST_BODY_LINE for line in mail.entity.body.split(b"\r\n")):
+    elif max(map(len, mail.entity.body.split(b"\r\n"))) > LONGEST_BODY_LINE:
         yield f"a body line is longer than {LONGEST_BODY_LINE} octets"
 
 
@@ -35,7 +36,8 @@ def seven_bit(mail: Mail) -> Iterator[str]:
 
 def leading_dots(mail: Mail) -> Iterator[str]:
     """Our sender stuffs no dots: the letters it sends have none to be stuffed (RFC 5321 4.5.2)."""
-    if re.search(rb"(?m)^\.(?!\r$)", mail.octets):
+    octets = b"\r\n" + mail.octets
+    if octets.count(b"\r\n.") > octets.count(b"\r\n.\r\n"):
         yield "a line begins with a dot"
 
 
