@@ -101,7 +101,8 @@ def approve(digest_id: int, codes: Collection[str] | None = None, *, forced: boo
         rendered = editions.render_all(digest, codes)
         letters = list(rendered.values())
         if any(item.catches_up for item in digest.items):  # who is owed most gets the longest letter
-            letters += editions.render_all(digest, codes, selections.ids(digest, selections.everything(digest))).values()
+            everything = selections.ids(digest, selections.everything(digest))
+            letters += editions.render_all(digest, codes, everything).values()
         if not forced:
             preflight.refuse(digest, letters)
         return rendered

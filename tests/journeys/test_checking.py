@@ -49,7 +49,7 @@ def test_what_must_not_go_out_is_refused_and_stays_a_draft(here: Installation) -
     here.imported(1)
     digest = here.draft(SILENT)
     assert "https://example.org/room.png" in found(here, digest)["image-text"]
-    assert "image-text: the image https://example.org/room.png" in here.error("digest", "send", digest, "--yes")
+    assert "image-text (en): the image https://example.org/room.png" in here.error("digest", "send", digest, "--yes")
     assert "image-text" in here.error("digest", "send", digest)  # before anybody is asked
     assert "image-text" in here.error("digest", "send", digest, "--yes", "--at", tomorrow())
     assert (here.status(digest)["state"], here.mail_server.mails) == ("draft", [])
