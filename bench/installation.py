@@ -23,7 +23,7 @@ SETTINGS = {
 }
 TITLES = ("What the working group found", "Register for the spring course")
 SENTENCE = "The office looked at how applications are examined, and where time is lost. "
-SENTENCES = 2  # in each announcement: they make a copy of the digest as long as `copies` demands
+SENTENCES = 6  # in each announcement: they make a copy of the digest as long as `copies` demands
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
@@ -46,6 +46,11 @@ def day(value: dt.date) -> str:
 
 def day_in(value: dt.date, code: str) -> str:
     return format_date(value, "long", locale=REGIONS.get(code, code))
+
+
+def short_day_in(value: dt.date, code: str) -> str:
+    """Without the year, for a line that has little room."""
+    return str(format_skeleton("MMMd", value, locale=REGIONS.get(code, code)))
 
 
 def moment_in(value: dt.datetime, code: str) -> str:

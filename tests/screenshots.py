@@ -1,21 +1,25 @@
 """`make screenshots`: the pictures in the README, taken of the demo as it is.
 
-    python -m tests.screenshots FOLDER [--all]
+    python -m tests.screenshots FOLDER [--all | --only LETTER [LANGUAGE…]]
 
 With --all, every page and letter at 320, 768 and 1280 px, light and dark, in each language: to be looked at.
+With --only, one letter (`confirmation`, or `digest-14` for one of 14 announcements) at 320, 600 and 1200 px, light and
+dark, with and without its images, and its text.
 """
 
+import argparse
 import contextlib
 import itertools
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from mailer.cli.serve import serving
 from mailer.config import Config
@@ -25,6 +29,7 @@ from mailer.demo.story import Story
 
 from .conftest import migrate
 from .installation import Installation, LiveSite
+from .letters import OPERATOR, letter
 from .servers.browser import ADVICE, chromium, find_chromium
 from .servers.smtp import SmtpServer
 from .tour import letters, scenes
@@ -33,6 +38,9 @@ from .visitor import visit
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 WIDTHS = (320, 768, 1280)
+LETTER_WIDTHS = (320, 600, 1200)
+PICTURE = """<svg xmlns="http://www.w3.org/2000/svg" width="1072" height="480">
+<rect width="100%" height="100%" fill="#cfe0ef"/><circle cx="536" cy="240" r="150" fill="#0b4f8a"/></svg>"""
 
 
 @contextmanager
@@ -67,11 +75,18 @@ def for_readme(browser: Browser, folder: Path) -> None:
         shoot(browser, settings, folder / "settings.png", 360, 640)
 
 
-def everything(browser: Browser, folder: Path) -> None:
+@contextmanager
+def installation() -> Iterator[Installation]:
     with tempfile.TemporaryDirectory() as name, SmtpServer() as server, contextlib.chdir(name):
         url = f"sqlite:///{name}/mailer.db"
         migrate(url)
         here = Installation(Path(name), url, server)
+        yield here
+        here.close()
+
+
+def everything(browser: Browser, folder: Path) -> None:
+    with installation() as here:
         # Letters bring their own style, which a page's policy would forbid.
         page = browser.new_page(bypass_csp=True, reduced_motion="reduce")
         tour = scenes(here)
@@ -86,26 +101,56 @@ def everything(browser: Browser, folder: Path) -> None:
             for number, mail in enumerate(each for each in mails if each.message["Content-Language"] == code):
                 page.set_content(mail.part("html"))
                 page.screenshot(path=folder / f"letter-{number}-{target}", full_page=True)
-        here.close()
 
 
-def looks(page: Page) -> Iterator[tuple[str, str]]:
+def one(name: str, codes: Sequence[str], browser: Browser, folder: Path) -> None:
+    with installation() as here:
+        here.configure(**OPERATOR)
+        mails = {code: letter(here, name, code) for code in codes}
+    for images in (True, False):
+        page = browser.new_page()
+        page.route("**/*", partial(picture, on=images))
+        for code, target in looks(page, LETTER_WIDTHS):
+            if code in codes:
+                (folder / f"{name}-{code}.txt").write_text(mails[code].part("plain"), encoding="utf-8")
+                page.set_content(mails[code].part("html"))
+                page.screenshot(path=folder / f"{name}-{'' if images else 'bare-'}{target}", full_page=True)
+        page.close()
+
+
+def picture(route: Route, *, on: bool) -> None:
+    if on:
+        route.fulfill(body=PICTURE, content_type="image/svg+xml")
+    else:
+        route.abort()
+
+
+def looks(page: Page, widths: Sequence[int] = WIDTHS) -> Iterator[tuple[str, str]]:
     """(language, end of a file's name), while the page has each width and scheme in turn."""
-    for width, scheme in itertools.product(WIDTHS, SCHEMES):
+    for width, scheme in itertools.product(widths, SCHEMES):
         page.set_viewport_size({"width": width, "height": 640})
         page.emulate_media(color_scheme=scheme)
         yield from ((code, f"{code}-{width}-{scheme}.png") for code in Config.languages)
 
 
-def main(folder: Path, *, wants_all: bool) -> None:
+def main(folder: Path, take: Callable[[Browser, Path], None]) -> None:
     path = find_chromium()
     if path is None:
         sys.exit(ADVICE)
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with chromium(path) as browser:
-        (everything if wants_all else for_readme)(browser, folder)
+        take(browser, folder)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), wants_all="--all" in sys.argv)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--only", nargs="+", metavar=("LETTER", "LANGUAGE"))
+    given = parser.parse_args()
+    if given.only:
+        name, *codes = given.only
+        main(given.folder, partial(one, name, codes or Config.languages))
+    else:
+        main(given.folder, everything if given.all else for_readme)

@@ -7,15 +7,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from markupsafe import Markup
 from sqlalchemy import select
 
 from mailer.config import settings
 from mailer.db import db, now
-from mailer.digests import snapshot
+from mailer.digests import headlines, snapshot
+from mailer.digests.compose import local
 from mailer.errors import BadInput
-from mailer.languages import Language, language, name_in, offered
+from mailer.languages import Language, language, name_in, offered, short_day_in
 from mailer.letters import lint, markdown
 from mailer.letters.edition import Template
 from mailer.letters.lint import Fault, Kind, Mail
@@ -26,16 +28,21 @@ from mailer.links import SAMPLE_UID, links
 from mailer.models import Announcement, Digest, Edition, EditionItem, Introduction
 from mailer.states import AnnouncementType, LetterKind
 
+IN_FULL = 12  # announcements in a letter; of the others it has the titles
+WITH_CONTENTS = 4  # announcements from which on it has a table of contents
+NEAR = dt.timedelta(days=7)
+
 
 @dataclass(frozen=True)
 class Item:
     """An announcement as a page or a letter in one language shows it."""
 
-    key: str
+    anchor: str  # its place on the digest's page in the archive
     title: str
     type: AnnouncementType
     date: dt.date
     deadline: dt.date | None
+    deadline_is: str  # "near", "past" or neither
     lead: str | None  # a summary that says more than the text's first paragraph does
     source: str
     url: str | None
@@ -52,6 +59,20 @@ class Item:
     @cached_property
     def text(self) -> str:
         return markdown.to_text(self.source)
+
+    @property
+    def marks(self) -> Markup:
+        """Nothing for one in the letter's own language."""
+        return marks_of(self.language) if self.is_fallback else Markup()
+
+    @property
+    def summary(self) -> str:
+        return self.lead or markdown.first_paragraph(self.source)
+
+    @property
+    def host(self) -> str:
+        """Where its link leads to, as readers know it."""
+        return (urlsplit(self.url or "").hostname or "").removeprefix("www.")
 
 
 @dataclass(frozen=True)
@@ -91,11 +112,12 @@ def item_in(announcement: Announcement, code: str) -> Item:
     text = best(announcement.translations, code)
     paragraph = markdown.first_paragraph(text.body)
     return Item(
-        key=announcement.key,
+        anchor=f"item-{announcement.key}",
         title=text.title,
         type=announcement.type,
         date=announcement.date,
         deadline=announcement.deadline,
+        deadline_is=urgency(announcement.deadline, local(now()).date()),
         lead=text.summary if text.summary not in (paragraph, text.title) else None,
         source=text.body,
         url=text.url,
@@ -105,6 +127,17 @@ def item_in(announcement: Announcement, code: str) -> Item:
         is_fallback=text.language != code,
         language_name=name_in(text.language, code),
     )
+
+
+def marks_of(written: Language) -> Markup:
+    """What says in HTML that something is written in this language."""
+    return Markup(' lang="{}" dir="{}"').format(written.code, written.direction)
+
+
+def urgency(deadline: dt.date | None, today: dt.date) -> str:
+    if deadline is None or deadline > today + NEAR:
+        return ""
+    return "past" if deadline < today else "near"
 
 
 class InALanguage(Protocol):
@@ -131,11 +164,10 @@ def intro_html(digest: Digest, code: str) -> Markup:
     found = introduction(digest, code)
     if found is None:
         return Markup()
-    html = Markup(markdown.to_html(found.text))  # noqa: S704 - sanitised
+    html = Markup(markdown.to_html(found.text, top=2))  # noqa: S704 - sanitised
     if found.language == code:
         return html
-    own = language(found.language)
-    return Markup('<div lang="{}" dir="{}">{}</div>').format(own.code, own.direction, html)
+    return Markup("<div{}>{}</div>").format(marks_of(language(found.language)), html)
 
 
 def intro_text(digest: Digest, code: str) -> str:
@@ -149,18 +181,32 @@ def title(digest: Digest, code: str) -> str | None:
     return next(filter(None, own), digest.title)
 
 
+def preheader(items: Sequence[Item], otherwise: str) -> str:
+    """What the first announcement says beyond its title, which is the subject; the others' titles if that is little."""
+    first, *others = items
+    summary = first.summary if first.summary != first.title else ""
+    return headlines.preheader([summary, *(item.title for item in others), otherwise])
+
+
 def words(digest: Digest, code: str, *, test: bool = False, selection: Collection[int] | None = None) -> Words:
     """Subject, text and HTML of one edition."""
+    date, chosen = digest.approved_at or now(), items(digest, code, selection)
     return render(
         LetterKind.DIGEST.value,
         code,
         digest=digest,
         title=title(digest, code),
-        items=items(digest, code, selection),
+        items=chosen,
+        in_full=IN_FULL,
+        contents=chosen[:IN_FULL] if len(chosen) >= WITH_CONTENTS else (),
+        subject=headlines.subject,
+        preheader=preheader,
         intro_text=intro_text(digest, code),
         intro_html=intro_html(digest, code),
+        marks_of=marks_of,
         test=test,
-        date=digest.approved_at or now(),
+        date=date,
+        short_date=short_day_in(local(date), code),
         unsubscribe_url=links().page(f"/unsubscribe/{slot('unsubscribe')}", lang=code),
         archive_url=links().page(f"/archive/{digest.slug}", lang=code),
         manage_url=links().page("/manage", lang=code),

@@ -12,11 +12,12 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from mailer.letters.plain import underlined
 from mailer.letters.slots import CLOSE, OPEN
 
 SCHEMES = {"https", "http", "mailto"}
 TAGS = {
-    *("p", "br", "hr", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code"),
+    *("p", "br", "hr", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code"),
     *("em", "strong", "a", "img"),
 }
 ATTRIBUTES = {"*": {"lang", "dir"}, "a": {"href", "title"}, "img": {"src", "alt"}, "ol": {"start"}}
@@ -31,12 +32,16 @@ def parser(*, strict: bool = True) -> MarkdownIt:
     return made
 
 
-def to_html(source: str) -> str:
-    """Sanitised HTML; headings start at h3, below the letter's title and the announcement's."""
+def to_html(source: str, *, top: int = 3) -> str:
+    """Sanitised HTML; headings start at h3, below the letter's title and the announcement's, and skip no level."""
     tokens = parser().parse(source)
+    ranks = sorted({token.tag for token in tokens if token.type == "heading_open"})
+    level = top - 1
     for token in tokens:
+        if token.type == "heading_open":
+            level = min(ranks.index(token.tag) + top, level + 1, 6)
         if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(int(token.tag[1]) + 2, 6)}"
+            token.tag = f"h{level}"
     html = parser().renderer.render(tokens, parser().options, {})
     return without_marks(nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None))
 
@@ -67,11 +72,11 @@ def without_marks(text: str) -> str:
 
 
 def to_text(source: str) -> str:
-    """Plain text: paragraphs unwrapped, each link's address on a line of its own below its block."""
+    """Plain text: paragraphs unwrapped, headings underlined, each link's address on a line below its block."""
     lines: list[str] = []
     indents: list[str] = []
     tight = False  # in a list whose items stand without empty lines between them
-    for token in parser().parse(source):
+    for before, token in pairwise([START, *parser().parse(source)]):
         tight = token.hidden if token.type == "paragraph_open" else tight and token.type not in LOOSE
         if token.type in OPENING:
             indents.append(marker(token))
@@ -80,8 +85,7 @@ def to_text(source: str) -> str:
         elif token.type == "hr":
             lines += ["* * *", ""]
         elif token.type in ("inline", "fence", "code_block"):
-            words = inline_text(token.children) if token.children else token.content.rstrip()
-            lines += [*indented(words, indents), *([] if tight else [""])]
+            lines += [*indented(block_text(token, before), indents), *([] if tight else [""])]
         elif token.type in ("bullet_list_close", "ordered_list_close") and set(indents) <= {"> "}:
             lines += [""] if tight else []
     return without_marks("\n".join(lines)).strip()
@@ -104,6 +108,7 @@ def one_line(text: str) -> str:
 OPENING = {"blockquote_open", "list_item_open"}
 LOOSE = {"heading_open", "fence", "code_block", "hr"}
 CLOSING = {"blockquote_close", "list_item_close"}
+START = Token("start", "", 0)
 
 
 def marker(token: Token) -> str:
@@ -123,8 +128,13 @@ def indented(words: str, indents: list[str]) -> list[str]:
     return [first + head, *(rest + line for line in tail)]
 
 
-def inline_text(children: Sequence[Token]) -> str:
+def block_text(token: Token, before: Token) -> str:
+    children = token.children
+    if not children:
+        return token.content.rstrip()
     text = plain(children)
+    if before.type == "heading_open":
+        text = underlined(text, "-")
     words = {token.content for token in children}  # the text of <https://…> is its address
     shown = [address for token in children if (address := target(token)) and address not in words]
     return "\n".join([text, *dict.fromkeys(shown)])

@@ -13,6 +13,7 @@ from mailer.errors import BadInput
 from mailer.languages import language
 from mailer.letters.lint.markup import LARGEST_HTML
 from mailer.letters.markdown import one_line
+from mailer.letters.plain import from_the_right, tidy, underlined
 
 # Invisible characters by which Arabic texts hold names of other scripts together; some inboxes show boxes for them.
 WITHOUT_ISOLATES = dict.fromkeys((0x2068, 0x2069))
@@ -31,11 +32,15 @@ def render(letter: str, code: str, **context: Any) -> Words:
     with force_locale(code):
 
         def fill(name: str) -> str:
-            return render_template(f"letters/{letter}/{name}", language=language(code), config=config, **context)
+            return render_template(
+                f"letters/{letter}/{name}", language=language(code), config=config, underlined=underlined, **context
+            )
 
         subject = one_line(fill("subject.txt")).translate(WITHOUT_ISOLATES)
         text = tidy(fill("body.txt"))
         html = inliner().inline(fill("body.html"))
+    if language(code).direction == "rtl":
+        text = "".join(map(from_the_right, text.splitlines(keepends=True)))
     if (size := len(html.encode())) > LARGEST_HTML:
         raise BadInput(
             f"the {letter} in {language(code).name} is {size // 1000} kB of HTML; mail providers cut it off "
@@ -46,15 +51,5 @@ def render(letter: str, code: str, **context: Any) -> Words:
 
 @cache
 def inliner() -> css_inline.CSSInliner:
-    """Our own stylesheet into style attributes; what can't be one (@media) stays in <style>."""
-    return css_inline.CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
-
-
-def tidy(text: str) -> str:
-    """Templates leave runs of empty lines and blanks at line ends: at most one empty line, no blanks
-    but that of `-- `, by which mail programs know where the footer begins (RFC 3676 4.3)."""
-    lines: list[str] = []
-    for line in (each if each == "-- " else each.rstrip() for each in text.strip().splitlines()):
-        if line or lines[-1]:
-            lines.append(line)
-    return "\n".join(lines) + "\n"
+    """Our own stylesheet into style attributes."""
+    return css_inline.CSSInliner(load_remote_stylesheets=False, minify_css=True)

@@ -30,7 +30,7 @@ def test_everybody_confirmed_gets_the_digest_once_in_their_language(here: Instal
     here.sign_up("never@example.org")
     digest = here.draft()
     here.run("digest", "send", digest, "--yes")
-    assert sorted((mail.to, mail.subject) for mail in here.mail_server.mails) == [
+    assert sorted((mail.to, mail.subject.partition(" · ")[0]) for mail in here.mail_server.mails) == [
         ("ada@example.org", "What 160 countries discussed"),
         ("benoit@example.org", "Ce dont 160 pays ont discuté"),
     ]
@@ -127,7 +127,8 @@ def test_editing_an_announcement_after_the_start_changes_no_letter(here: Install
         here.mail_server.rules.clear()
         clock.move_to("2026-03-01T12:10:00Z")
         here.run("digest", "send", digest, "--yes")
-    assert {mail.subject for mail in here.mail_server.mails} == {"What 160 countries discussed"}
+    subject = "What 160 countries discussed · Frontier Technologies, 1 Mar"
+    assert {mail.subject for mail in here.mail_server.mails} == {subject}
     assert len(here.mail_server.mails) == 2
 
 
@@ -147,7 +148,8 @@ def test_a_test_copy_is_marked_and_leaves_the_draft_alone(here: Installation) ->
     digest = here.draft()
     here.run("digest", "test", digest, "--to", "boss@example.net", "--to", "me@example.net", "--language", "fr")
     assert {mail.to for mail in here.mail_server.mails} == {"boss@example.net", "me@example.net"}
-    assert {mail.subject for mail in here.mail_server.mails} == {"[TEST] Ce dont 160 pays ont discuté"}
+    subjects = {mail.subject.partition(" · ")[0] for mail in here.mail_server.mails}
+    assert subjects == {"[TEST] Ce dont 160 pays ont discuté"}
     assert here.status(digest)["state"] == "draft"
 
 
@@ -190,7 +192,7 @@ def test_an_announcement_without_a_translation_says_its_language(here: Installat
     here.run("digest", "send", here.draft(RECAP), "--yes")
     mail = here.mail_server.mails[0]
     assert "en anglais" in mail.part("plain")
-    assert '<div lang="en" dir="ltr">' in mail.part("html")
+    assert re.search(r'<td [^>]*lang="en"[^>]*>\s*<h2[^>]*>What 160 countries discussed</h2>', mail.part("html"))
 
 
 def test_what_went_out_stands_in_the_archive_without_a_name(here: Installation) -> None:
@@ -227,6 +229,14 @@ def test_title_and_introduction_stand_in_the_letter(here: Installation, name: st
     here.run("digest", "compose", here.write("a.md", RECAP), f"--{name}", given[name])
     words = {"title": "Nouvelles de septembre", "intro": "Dear readers,"}[name]
     assert words in here.run("digest", "preview", 1).stdout
+
+
+def test_the_headings_of_an_introduction_stand_below_the_title(here: Installation) -> None:
+    intro = here.write("intro.md", "# This month\n\n## And next")
+    here.run("digest", "compose", here.write("a.md", RECAP), "--intro", intro, "--title", "News")
+    here.run("digest", "preview", 1, "--html", "p.html")
+    page = (here.folder / "p.html").read_text(encoding="utf-8")
+    assert re.findall(r"<(h\d)[^>]*>([^<]+)</", page)[:3] == [("h1", "News"), ("h2", "This month"), ("h3", "And next")]
 
 
 def test_only_what_went_out_can_be_read_in_the_archive(here: Installation) -> None:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page
 from mailer.config import Config
 
 from ..installation import Installation, LiveSite
+from ..letters import digest
 from ..tour import letters, scenes
 from ..visitor import visit
 
@@ -67,7 +68,7 @@ def test_every_page_is_accessible(here: Installation, browser: Browser, code: st
 def test_every_letter_is_accessible(here: Installation, browser: Browser, code: str) -> None:
     found: list[str] = []
     with tab(browser) as page:
-        for mail in letters(here, [code]):
+        for mail in [*letters(here, [code]), *digest(here, 5, [code]).values()]:
             page.set_content(mail.part("html"))
             found += [*too_wide(page, mail.subject), *faults(page, mail.subject, STANDARD)]
     assert found == []
