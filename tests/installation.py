@@ -165,10 +165,10 @@ class Installation:
 
 
 def link_in(mail: Mail, page: str) -> str:
-    """The one address of `page` in the text of a mail, as a path on the site."""
-    found = re.findall(rf"{re.escape(BASE_URL)}(/{page}/\S+)", mail.part("plain"))
+    """The one address of `page` in the text of a mail, as a path on the site; it may lead to places on it, too."""
+    found = set(re.findall(rf"{re.escape(BASE_URL)}(/{page}/[^\s#]+)", mail.part("plain")))
     assert len(found) == 1, f"{len(found)} links to /{page}/ in:\n{mail.part('plain')}"
-    return str(found[0])
+    return str(found.pop())
 
 
 def leave_link(mail: Mail) -> str:
