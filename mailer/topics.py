@@ -3,14 +3,15 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import func, insert, literal, select
+from sqlalchemy import Delete, bindparam, delete, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from mailer.config import settings
 from mailer.db import db, insert_new, now, transaction
 from mailer.errors import BadInput, NotAllowed, NotFound
-from mailer.models import Announcement, Topic, subscription_topic
+from mailer.models import Announcement, Subscription, Topic, subscription_topic
 from mailer.parsing import is_word
 
 
@@ -165,6 +166,23 @@ def ensure(session: Session, list_id: int, keys: Iterable[str]) -> list[str]:
         for number, key in enumerate(missing, last + 1)
         if insert_new(session, Topic, list_id=list_id, key=key, names={}, position=number)
     ]
+
+
+def choose_anew(session: Session, subscription: Subscription, keys: Sequence[str]) -> list[str]:
+    """Let somebody have chosen these topics and no others, in the caller's transaction; those of them that there are.
+    What they chose before is not loaded for it."""
+    session.connection().execute(all_chosen(), {"subscription": subscription.id})
+    found = of_keys(session, subscription.list_id, keys) if keys else []
+    if found:
+        rows = [{"subscription_id": subscription.id, "topic_id": topic.id} for topic in found]
+        session.connection().execute(insert(subscription_topic), rows)
+    session.expire(subscription, ["chosen"])
+    return [topic.key for topic in found]
+
+
+@cache
+def all_chosen() -> Delete:
+    return delete(subscription_topic).where(subscription_topic.c.subscription_id == bindparam("subscription"))
 
 
 def choose(session: Session, list_id: int, choices: Mapping[int, Sequence[str]]) -> None:

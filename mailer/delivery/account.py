@@ -144,16 +144,17 @@ def rate(digest_id: int) -> float | None:
     return db.session.scalar(select(Run.rate).where(Run.digest_id == digest_id, alive))
 
 
-def last_letter(session: Session, subscriber_id: int, kind: LetterKind) -> datetime | None:
-    """When a letter of this kind was last written to this person."""
-    return session.connection().scalar(newest_letter(), {"subscriber": subscriber_id, "kind": kind})
+def last_letters(session: Session, subscriber_id: int) -> dict[LetterKind, datetime]:
+    """When a letter of each kind was last written to this person."""
+    rows = session.connection().execute(newest_letters(), {"subscriber": subscriber_id})
+    return dict(rows.all())
 
 
 @cache
-def newest_letter() -> Select[datetime | None]:
+def newest_letters() -> Select[LetterKind, datetime]:
     mine = Delivery.subscriber_id == bindparam("subscriber")
-    same = Edition.letter == bindparam("kind", type_=Edition.letter.type)
-    return select(func.max(Delivery.created_at)).join(Delivery.edition).where(mine, same)
+    newest = select(Edition.letter, func.max(Delivery.created_at)).join(Delivery.edition)
+    return newest.where(mine).group_by(Edition.letter)
 
 
 def count_letters(session: Session, subscriber_id: int, kind: LetterKind, since: datetime) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BindParameter,
     Column,
     ColumnElement,
+    Insert,
     Integer,
     MetaData,
     Select,
@@ -109,7 +110,12 @@ def enlist(session: Session, digest: Digest, at: datetime) -> int:
 def enqueue(session: Session, edition_id: int, subscriber_id: int, at: datetime) -> None:
     """One letter for one person, in the caller's transaction: it goes out if, and only if, that commits."""
     new = {"edition_id": edition_id, "subscriber_id": subscriber_id, "created_at": at, "next_at": at}
-    session.connection().execute(insert(Delivery), {**new, "state": DeliveryState.QUEUED})
+    session.connection().execute(new_row(), {**new, "state": DeliveryState.QUEUED})
+
+
+@cache
+def new_row() -> Insert:
+    return insert(Delivery)
 
 
 def in_scope(digest_id: int | None) -> ColumnElement[bool]:

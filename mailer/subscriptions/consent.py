@@ -4,16 +4,17 @@ Wordings are kept once per version, and never changed: neither they nor the even
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
 from flask import current_app, render_template
 from flask_babel import get_locale, gettext
 from markupsafe import Markup
-from sqlalchemy import select
+from sqlalchemy import Insert, insert, select
 from sqlalchemy.orm import Session
 
 from mailer.config import settings
@@ -38,7 +39,8 @@ END_OF_BLOCK = re.compile(r"</(?:h\d|p|li|dt|dd|td|th)>")
 
 @dataclass(frozen=True)
 class Evidence:
-    """Where a person's answer came from: the page's address or what the operator did, and the words shown."""
+    """Where a person's answer came from: the page's address or what the operator did, and the words shown.
+    `versions`: what is known already of where they are stored."""
 
     source: str
     wording: str
@@ -46,6 +48,12 @@ class Evidence:
     ip: str | None = None
     user_agent: str | None = None
     notice: str = ""
+    versions: Mapping[WordingKind, int] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> dict[WordingKind, str]:
+        texts = {WordingKind.SIGN_UP: self.wording, WordingKind.PRIVACY_NOTICE: self.notice}
+        return {kind: text for kind, text in texts.items() if text}
 
 
 def wording() -> str:
@@ -70,42 +78,69 @@ def notice() -> str:
 
 def shown(source: str, *, ip: str | None = None, user_agent: str | None = None) -> Evidence:
     """Evidence with the wording of the page that is being answered."""
-    return Evidence(source[:500], wording(), str(get_locale()), ip, user_agent[:200] if user_agent else None, notice())
+    new = Evidence(source[:500], wording(), str(get_locale()), ip, user_agent[:200] if user_agent else None, notice())
+    return replace(new, versions=kept_versions(new))
+
+
+def kept_versions(evidence: Evidence) -> Mapping[WordingKind, int]:
+    """The stored versions of its texts, if they were stored before. Looked up once in a process, and never in a
+    transaction that writes, whose own rows may yet be undone."""
+    known: dict[tuple[str, ...], Mapping[WordingKind, int]] = current_app.extensions.setdefault("mailer.wordings", {})
+    key = (evidence.language, evidence.wording, evidence.notice)
+    if key not in known:
+        found = look_up(db.session(), evidence.language, hashes_of(evidence.texts))
+        if len(found) < len(evidence.texts):
+            return {}
+        known[key] = found
+    return known[key]
 
 
 def record(
-    session: Session, subscription: Subscription, kind: ConsentKind, evidence: Evidence, at: datetime | None = None
+    session: Session,
+    subscription: Subscription,
+    kind: ConsentKind,
+    evidence: Evidence,
+    at: datetime | None = None,
+    topics: Sequence[str] | None = None,
 ) -> None:
-    """Write an event down, with what is chosen at this moment, in the caller's transaction."""
-    wordings = {WordingKind.SIGN_UP: evidence.wording, WordingKind.PRIVACY_NOTICE: evidence.notice}
-    ids = versions(session, evidence.language, wordings) if kind in AGREEING else {}
-    session.add(
-        ConsentEvent(
-            subscription_id=subscription.id,
-            kind=kind,
-            at=at or now(),
-            source=evidence.source,
-            language=evidence.language,
-            wording_id=ids.get(WordingKind.SIGN_UP),
-            notice_id=ids.get(WordingKind.PRIVACY_NOTICE),
-            frequency=subscription.frequency,
-            topics=list(subscription.topics),
-            ip=evidence.ip,
-            user_agent=evidence.user_agent,
-        )
-    )
+    """Write an event down, with what is chosen at this moment, in the caller's transaction. `topics`: if the caller
+    knows them already."""
+    ids = (evidence.versions or versions(session, evidence)) if kind in AGREEING else {}
+    event = {
+        "subscription_id": subscription.id,
+        "kind": kind,
+        "at": at or now(),
+        "source": evidence.source,
+        "language": evidence.language,
+        "wording_id": ids.get(WordingKind.SIGN_UP),
+        "notice_id": ids.get(WordingKind.PRIVACY_NOTICE),
+        "frequency": subscription.frequency,
+        "topics": list(subscription.topics if topics is None else topics),
+        "ip": evidence.ip,
+        "user_agent": evidence.user_agent,
+    }
+    session.connection().execute(new_event(), event)
     if kind in DEPARTURES:
         departures.note(session, subscription.subscriber.uid, DEPARTURES[kind])
 
 
-def versions(session: Session, language: str, texts: dict[WordingKind, str]) -> dict[WordingKind, int]:
-    """The stored versions of these texts; one that is new is stored. An empty text has none."""
-    hashes = {kind: sha256(text.encode()).hexdigest() for kind, text in texts.items() if text}
-    found = look_up(session, language, hashes)
+@cache
+def new_event() -> Insert:
+    return insert(ConsentEvent)
+
+
+def versions(session: Session, evidence: Evidence) -> Mapping[WordingKind, int]:
+    """The stored versions of its texts; one that is new is stored."""
+    hashes = hashes_of(evidence.texts)
+    found = look_up(session, evidence.language, hashes)
     for kind in [kind for kind in hashes if kind not in found]:
-        values = {"kind": kind, "language": language, "sha256": hashes[kind], "text": texts[kind]}
+        values = {"kind": kind, "language": evidence.language, "sha256": hashes[kind], "text": evidence.texts[kind]}
         insert_new(session, Wording, **values, first_used_at=now())
-    return found if len(found) == len(hashes) else look_up(session, language, hashes)
+    return found if len(found) == len(hashes) else look_up(session, evidence.language, hashes)
+
+
+def hashes_of(texts: Mapping[WordingKind, str]) -> dict[WordingKind, str]:
+    return {kind: sha256(text.encode()).hexdigest() for kind, text in texts.items()}
 
 
 def look_up(session: Session, language: str, hashes: dict[WordingKind, str]) -> dict[WordingKind, int]:

@@ -23,11 +23,14 @@ from mailer.states import LetterKind
 PAGES = {"confirm": "/confirm/", "not_me": "/not-me/", "manage": "/manage/", "restore": "/restore/"}
 
 
-def write(session: Session, subscription: Subscription, kind: LetterKind, at: datetime) -> None:
-    """Put a letter of this kind for this subscription into the outbox, in the caller's transaction."""
-    subscriber = subscription.subscriber
-    edition_id = find_edition(session, subscription.list_id, kind, subscriber.language)
-    ledger.enqueue(session, edition_id, subscriber.id, at)
+def write(
+    session: Session, subscription: Subscription, kind: LetterKind, at: datetime, language: str | None = None
+) -> None:
+    """Put a letter of this kind for this subscription into the outbox, in the caller's transaction; in the person's
+    language unless told."""
+    wanted = language or subscription.subscriber.language
+    edition_id = find_edition(session, subscription.list_id, kind, wanted)
+    ledger.enqueue(session, edition_id, subscription.subscriber_id, at)
 
 
 def find_edition(session: Session, list_id: int, kind: LetterKind, wanted: str) -> int:

@@ -8,6 +8,8 @@ from mailer.links import Claim, Purpose, links
 from mailer.lists import the_list
 from mailer.models import Subscriber, Subscription
 
+FORGETTING = "forgetting"  # who finds somebody by their address to go on with them, and who forgets people, take turns
+
 
 def by_link(purpose: Purpose, token: str, *, lock: bool = False) -> tuple[Claim, Subscription | None]:
     """A link's claim and its subscription; None if there is none any more. Raises NotFound for a forged link."""

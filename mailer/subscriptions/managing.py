@@ -65,7 +65,7 @@ def request_fresh_link(token: str) -> None:
 
 def send_link(session: Session, subscription: Subscription, at: datetime) -> None:
     """Unless one was written a moment ago, or several today, or the person wants no letters."""
-    last = account.last_letter(session, subscription.subscriber_id, LetterKind.MANAGE_LINK)
+    last = account.last_letters(session, subscription.subscriber_id).get(LetterKind.MANAGE_LINK)
     today = account.count_letters(session, subscription.subscriber_id, LetterKind.MANAGE_LINK, at - timedelta(days=1))
     due = (not last or at >= last + ASK_AGAIN_AFTER) and today < MOST_A_DAY
     with step(session, keep=due and not is_silent(subscription, at)):

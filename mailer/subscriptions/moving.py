@@ -3,7 +3,9 @@
 Each address keeps a row, evidence and links of its own (ADR 14).
 """
 
-from sqlalchemy import delete, exists, select
+from functools import cache
+
+from sqlalchemy import Delete, bindparam, delete, exists, select
 from sqlalchemy.orm import Session
 
 from mailer.db import db, now, transaction
@@ -22,7 +24,12 @@ def plan(session: Session, leaves: Subscription, arrives: Subscription) -> None:
 
 def forget(session: Session, arrives: Subscription) -> None:
     """Whoever signs up on the form wants a subscription of its own."""
-    session.execute(delete(Move).where(Move.to_id == arrives.id, Move.done_at.is_(None)))
+    session.connection().execute(planned(), {"arrives": arrives.id})
+
+
+@cache
+def planned() -> Delete:
+    return delete(Move).where(Move.to_id == bindparam("arrives"), Move.done_at.is_(None))
 
 
 def arrive(session: Session, arrives: Subscription, evidence: Evidence) -> None:

@@ -18,10 +18,11 @@ from sqlalchemy.orm import Session, aliased
 from mailer import chores, pepper
 from mailer.addresses import Address
 from mailer.config import settings
-from mailer.db import db, exclusive, now, scrub, transaction
+from mailer.db import db, exclusive, now, scrub, take_turns, transaction
 from mailer.models import Chore, ConsentEvent, Delivery, MailingList, Subscriber, Subscription
 from mailer.states import ConsentKind, EndedReason, SubscriptionState, SuppressionReason
 from mailer.subscriptions.erasing import remove_evidence
+from mailer.subscriptions.lookup import FORGETTING
 from mailer.subscriptions.suppression import suppress
 
 EVERY = timedelta(hours=1)
@@ -95,6 +96,7 @@ def do(step: Step, stop: threading.Event, deadline: float) -> int:
             if stop.wait(PAUSE) or time.monotonic() > deadline:
                 return count
             with transaction() as session:
+                take_turns(session, FORGETTING)
                 count += step.forget(session, ids[begin : begin + BATCH])
     return count
 

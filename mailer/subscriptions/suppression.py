@@ -1,8 +1,9 @@
 """Whom no import may bring back: those who left long ago, and those who asked never to be written to again."""
 
 from collections.abc import Iterable
+from functools import cache
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, bindparam, delete, exists, select
 from sqlalchemy.orm import Session
 
 from mailer import audit
@@ -24,8 +25,13 @@ def suppress(session: Session, email_hash: str, reason: SuppressionReason) -> No
 
 def must_not_be_mailed(session: Session, address: Address) -> bool:
     """Whether this person asked never to be written to again: not even their own sign-up is answered by a letter."""
-    query = select(Suppression).filter_by(email_hash=address_hash(address), reason=SuppressionReason.ASKED)
-    return session.scalar(query) is not None
+    return bool(session.connection().scalar(has_asked(), {"email_hash": address_hash(address)}))
+
+
+@cache
+def has_asked() -> Select[bool]:
+    same = Suppression.email_hash == bindparam("email_hash")
+    return select(exists().where(same, Suppression.reason == SuppressionReason.ASKED))
 
 
 def check(address: Address) -> None:

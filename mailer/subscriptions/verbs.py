@@ -1,16 +1,17 @@
 """What people do first: ask, and confirm. Each verb is one transaction and may be repeated."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
+from functools import cache
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.orm import Session, contains_eager
 
 from mailer import topics
 from mailer.addresses import Address
-from mailer.db import insert_new, now, step, transaction
+from mailer.db import insert_or_lock, now, step, take_turns, transaction
 from mailer.delivery import account, outbox
 from mailer.links import LIFETIMES, Claim, Purpose
 from mailer.lists import list_id
@@ -20,7 +21,7 @@ from mailer.states import ConsentKind, EndedReason, Frequency, LetterKind, Subsc
 from mailer.subscriptions import moving, throttle
 from mailer.subscriptions.consent import Evidence, record
 from mailer.subscriptions.letters import write
-from mailer.subscriptions.lookup import by_link
+from mailer.subscriptions.lookup import FORGETTING, by_link
 from mailer.subscriptions.suppression import must_not_be_mailed
 from mailer.subscriptions.throttle import UNLIMITED, Visitor
 
@@ -72,15 +73,16 @@ def ask(
     welcome = not must_not_be_mailed(session, person.address) and may_write
     with step(session, keep=welcome):
         subscription = find_or_create(session, on, person, at)
-        kind = letter_for(session, subscription, at) if welcome else None
+        last = account.last_letters(session, subscription.subscriber_id)
+        kind = letter_for(subscription, last, at) if welcome else None
         asks = kind is LetterKind.CONFIRMATION
-        with step(session, keep=asks):
-            begin(session, subscription, at)
-            choose(session, subscription, person)
-            record(session, subscription, ConsentKind.ASKED, evidence, at)
         with step(session, keep=kind is not None):
             recognise(subscription.subscriber, person.address)
-            write(session, subscription, kind or LetterKind.CONFIRMATION, at)
+            write(session, subscription, kind or LetterKind.CONFIRMATION, at, person.language if asks else None)
+            with step(session, keep=asks):
+                begin(subscription, last, at)
+                chosen = choose(session, subscription, person)
+                record(session, subscription, ConsentKind.ASKED, evidence, at, chosen)
     return subscription if asks else None
 
 
@@ -91,9 +93,10 @@ def ask_again(token: str, evidence: Evidence) -> None:
         _, subscription = by_link(Purpose.CONFIRM, token, lock=True)
         if subscription is None or not may_be_written_to(session, subscription):
             return
-        if kind := letter_for(session, subscription, at):
+        last = account.last_letters(session, subscription.subscriber_id)
+        if kind := letter_for(subscription, last, at):
             if kind is LetterKind.CONFIRMATION:
-                begin(session, subscription, at)
+                begin(subscription, last, at)
                 record(session, subscription, ConsentKind.ASKED, evidence, at)
             write(session, subscription, kind, at)
     outbox.filled.send()
@@ -104,45 +107,56 @@ def may_be_written_to(session: Session, subscription: Subscription) -> bool:
     return bool(email and key) and throttle.admit(session, Address(str(email), str(key)), UNLIMITED)
 
 
-def begin(session: Session, subscription: Subscription, at: datetime) -> None:
+def begin(subscription: Subscription, last: Mapping[LetterKind, datetime], at: datetime) -> None:
     """A request whose links have all expired gives way to a new one, which is then kept for as long as any other."""
-    last = account.last_letter(session, subscription.subscriber_id, LetterKind.CONFIRMATION)
-    if subscription.state is SubscriptionState.PENDING and last and at >= last + LIFETIMES[Purpose.CONFIRM]:
+    asked = last.get(LetterKind.CONFIRMATION)
+    if subscription.state is SubscriptionState.PENDING and asked and at >= asked + LIFETIMES[Purpose.CONFIRM]:
         subscription.requested_at = at
     subscription.ask(at)
 
 
 def find_or_create(session: Session, list_id: int, person: SignUp, at: datetime) -> Subscription:
     """The person's row on the list, locked. Two requests at the same instant get the same one."""
-    subscriber = find_or_create_subscriber(session, person, at)
-    insert_new(
+    row_id = insert_or_lock(
         session,
         Subscription,
+        "list_id",
+        "subscriber_id",
         list_id=list_id,
-        subscriber_id=subscriber.id,
+        subscriber_id=find_or_create_subscriber(session, person, at),
         state=SubscriptionState.PENDING,
         frequency=person.frequency,
         requested_at=at,
     )
-    mine = select(Subscription).filter_by(list_id=list_id, subscriber_id=subscriber.id)
-    return session.scalars(mine.with_for_update()).one()
+    return session.scalars(subscription_with_person(), {"id": row_id}).one()
 
 
-def find_or_create_subscriber(session: Session, person: SignUp, at: datetime) -> Subscriber:
+@cache
+def subscription_with_person() -> Select[Subscription]:
+    found = select(Subscription).join(Subscription.subscriber).where(Subscription.id == bindparam("id"))
+    # What a savepoint that was undone had changed may still be in memory.
+    return found.options(contains_eager(Subscription.subscriber)).execution_options(populate_existing=True)
+
+
+def find_or_create_subscriber(session: Session, person: SignUp, at: datetime) -> int:
     """Somebody who left so long ago that their address was forgotten is found by its hash."""
-    remembered = select(Subscriber).filter_by(email_hash=address_hash(person.address)).with_for_update()
-    if found := session.scalar(remembered):
-        return found
-    insert_new(
+    take_turns(session, FORGETTING)
+    found: int | None = session.connection().scalar(remembered(), {"email_hash": address_hash(person.address)})
+    return found or insert_or_lock(
         session,
         Subscriber,
+        "email_key",
         uid=fresh_uid(),
         email=person.address.email,
         email_key=person.address.key,
         language=person.language,
         created_at=at,
     )
-    return session.scalars(select(Subscriber).filter_by(email_key=person.address.key)).one()
+
+
+@cache
+def remembered() -> Select[int]:
+    return select(Subscriber.id).where(Subscriber.email_hash == bindparam("email_hash")).with_for_update()
 
 
 def recognise(subscriber: Subscriber, address: Address) -> None:
@@ -152,14 +166,16 @@ def recognise(subscriber: Subscriber, address: Address) -> None:
         subscriber.email_hash = subscriber.erased_at = None
 
 
-def choose(session: Session, subscription: Subscription, person: SignUp) -> None:
+def choose(session: Session, subscription: Subscription, person: SignUp) -> Sequence[str]:
+    """The keys of the topics that were chosen, of those that there are."""
     subscription.choose_frequency(person.frequency, now())
-    subscription.chosen = topics.of_keys(session, subscription.list_id, person.topics)
     subscription.subscriber.language = person.language
+    return topics.choose_anew(session, subscription, person.topics)
 
 
-def letter_for(session: Session, subscription: Subscription, at: datetime) -> LetterKind | None:
-    """Which letter a sign-up earns; None while one of the same kind is fresh, or where none is wanted."""
+def letter_for(subscription: Subscription, last: Mapping[LetterKind, datetime], at: datetime) -> LetterKind | None:
+    """Which letter a sign-up earns, after those written `last`; None while one of the same kind is fresh, or where none
+    is wanted."""
     if is_silent(subscription, at):
         return None
     kind, pause = LetterKind.CONFIRMATION, ASK_AGAIN_AFTER
@@ -167,8 +183,7 @@ def letter_for(session: Session, subscription: Subscription, at: datetime) -> Le
         kind, pause = LetterKind.ALREADY_SUBSCRIBED, REMIND_AFTER
     elif subscription.state is SubscriptionState.ENDED:
         return kind
-    last = account.last_letter(session, subscription.subscriber_id, kind)
-    return None if last and at < last + pause else kind
+    return None if kind in last and at < last[kind] + pause else kind
 
 
 def is_silent(subscription: Subscription, at: datetime) -> bool:

@@ -1,8 +1,14 @@
 """Erasure and retention: what is forgotten, what is remembered of it, and for how long."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
+import pytest
+import sqlalchemy as sa
 import time_machine
+
+from mailer.db import db
+from mailer.subscriptions import retention
 
 from ..installation import RECAP, Installation, leave_link, link_in
 from ..servers import postgres
@@ -179,3 +185,72 @@ def test_what_servers_said_is_kept_for_ninety_days(here: Installation) -> None:
         assert (here.status(1)["accepted"], here.status(1)["bounced"]) == (2, 1)
         clock.move_to("2026-05-30T15:00:00Z")
         assert here.run("run-due").stdout == "nothing is due\n"
+
+
+def before_it_commits(here: Installation, what: str, do: Callable[[], object]) -> list[threading.Thread]:
+    """Let `do` run in a thread of its own, once, while a transaction that said `what` to the database is still open: to
+    its end, or until it waits for that one."""
+    begun: list[threading.Thread] = []
+    said = threading.local()
+
+    def listen(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        said.it = getattr(said, "it", False) or statement.startswith(what)
+
+    def go(_conn: object) -> None:
+        if getattr(said, "it", False) and not begun:
+            begun.append(threading.Thread(target=do))
+            begun[0].start()
+            begun[0].join(0.5)
+
+    with here.app.app_context():
+        sa.event.listen(db.engine, "before_cursor_execute", listen)
+        sa.event.listen(db.engine, "commit", go)
+    return begun
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_who_comes_while_they_are_being_forgotten_is_welcome(here: Installation, left: bool) -> None:
+    """D-134: somebody whose old request, or old address, is let go of signs up at that very moment."""
+    with time_machine.travel("2026-01-10T12:00:00Z") as clock:
+        was_here(here, left=left)
+        clock.move_to("2026-03-10T12:00:00Z")
+        answers: list[str] = []
+        what = "UPDATE subscriber" if left else "DELETE FROM subscriber"
+        begun = before_it_commits(here, what, lambda: answers.append(here.sign_up(ADA)))
+        tidy(here)
+        begun[0].join(20)
+        here.mail_server.mails.clear()
+        here.run("run-due")
+        assert len(answers) == 1
+        assert here.counts() == {"pending": 1, "confirmed": 0, "ended": 0}
+        here.confirm(ADA)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_nobody_is_forgotten_who_just_came(here: Installation, left: bool) -> None:
+    """D-134: the other way round, retention comes while the sign-up is being written."""
+    with time_machine.travel("2026-01-10T12:00:00Z") as clock:
+        was_here(here, left=left)
+        clock.move_to("2026-03-10T12:00:00Z")
+        begun = before_it_commits(here, "INSERT INTO delivery", lambda: tidy(here))
+        here.sign_up(ADA)
+        begun[0].join(20)
+        here.mail_server.mails.clear()
+        here.run("run-due")
+        assert here.counts() == {"pending": 1, "confirmed": 0, "ended": 0}
+        here.confirm(ADA)
+
+
+def was_here(here: Installation, *, left: bool) -> None:
+    """ADA once asked, and perhaps confirmed and left."""
+    here.sign_up(ADA)
+    if left:
+        here.run("run-due")
+        here.confirm(ADA)
+        here.run("subscriber", "unsubscribe", ADA)
+
+
+def tidy(here: Installation) -> None:
+    with here.app.app_context():
+        retention.tidy(threading.Event())
+        db.session.remove()
