@@ -158,7 +158,7 @@ def step(session: Session, *, keep: bool) -> Iterator[None]:
         yield
         session.flush()
     except BaseException:
-        with suppress(exc.DBAPIError):  # a database that is in trouble has undone everything itself
+        with suppress(exc.DBAPIError):  # a database in trouble has undone everything, too
             undo(session, savepoint)
         raise
     if keep:
@@ -168,8 +168,12 @@ def step(session: Session, *, keep: bool) -> Iterator[None]:
 
 
 def undo(session: Session, savepoint: NestedTransaction) -> None:
-    savepoint.rollback()
-    session.expire_all()  # what objects hold may be no longer so
+    """What objects hold that were read or made meanwhile is no longer so."""
+    if savepoint.is_active:  # else the session was in trouble, and has undone everything
+        savepoint.rollback()
+    for each in session.new:
+        session.expunge(each)
+    session.expire_all()
 
 
 def leave_reading(session: Session) -> None:

@@ -71,7 +71,7 @@ def serving(app: Flask, host: str, port: int, *, sender: bool) -> Iterator[Any]:
 def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=256)
+        return socket.create_server((host, port), family=family, backlog=1024)
     except (OSError, UnicodeError) as error:
         reason = os.strerror(getattr(error, "errno", None) or errno.EADDRNOTAVAIL)
         raise MailerError(f"can't listen on {host}:{port} ({reason}); choose another --port or --host") from None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
-from functools import cache
+from functools import cache, partial
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session, contains_eager
@@ -24,6 +24,7 @@ from mailer.subscriptions.letters import write
 from mailer.subscriptions.lookup import FORGETTING, by_link
 from mailer.subscriptions.suppression import must_not_be_mailed
 from mailer.subscriptions.throttle import UNLIMITED, Visitor
+from mailer.together import together
 
 ASK_AGAIN_AFTER = timedelta(minutes=10)
 REMIND_AFTER = timedelta(days=7)
@@ -54,12 +55,14 @@ def sign_up(person: SignUp, evidence: Evidence, visitor: Visitor | None = None) 
 
     Raises TooMany or ProofWanted for a visitor who asks too much; operators have no limits.
     """
-    on = list_id()
-    with transaction() as session:
-        may_write = visitor is None or throttle.admit(session, person.address, visitor)
-        if waiting := ask(session, on, person, evidence, now(), may_write=may_write):
-            moving.forget(session, waiting)
+    together(partial(take_in, list_id(), person, evidence, visitor))
     outbox.filled.send()
+
+
+def take_in(on: int, person: SignUp, evidence: Evidence, visitor: Visitor | None, session: Session) -> None:
+    may_write = visitor is None or throttle.admit(session, person.address, visitor)
+    if waiting := ask(session, on, person, evidence, now(), may_write=may_write):
+        moving.forget(session, waiting)
 
 
 def ask(
@@ -168,8 +171,11 @@ def recognise(subscriber: Subscriber, address: Address) -> None:
 
 def choose(session: Session, subscription: Subscription, person: SignUp) -> Sequence[str]:
     """The keys of the topics that were chosen, of those that there are."""
-    subscription.choose_frequency(person.frequency, now())
-    subscription.subscriber.language = person.language
+    # Of somebody new nothing changes; to set it all the same would make the session look for changes.
+    if subscription.frequency is not person.frequency:
+        subscription.choose_frequency(person.frequency, now())
+    if subscription.subscriber.language != person.language:
+        subscription.subscriber.language = person.language
     return topics.choose_anew(session, subscription, person.topics)
 
 

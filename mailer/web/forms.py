@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -45,7 +45,13 @@ class PageForm(Form):
 
     class Meta:
         def get_translations(self, _form: Form) -> Any:
-            return get_translations([str(get_locale()), SOURCE])
+            return words_of_forms(str(get_locale()))
+
+
+@cache
+def words_of_forms(code: str) -> Any:
+    """Looked for once in each language: it takes a dozen looks at the disk."""
+    return get_translations([code, SOURCE])
 
 
 class AddressForm(PageForm):
