@@ -26,6 +26,9 @@ class Language:
     direction: str  # ltr or rtl
 
 
+UNKNOWN = Language("", "", "auto")
+
+
 @cache
 def language(code: str) -> Language:
     locale = Locale.parse(code)

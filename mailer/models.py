@@ -2,7 +2,7 @@
 
 import datetime as dt
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -40,6 +40,8 @@ from mailer.states import (
     SuppressionReason,
     WordingKind,
 )
+
+LONGEST_PAUSE = timedelta(days=366)
 
 # A ledger grows past 2**31 rows on PostgreSQL; SQLite's integers are 64 bits wide anyway.
 BigId = BigInteger().with_variant(Integer, "sqlite")

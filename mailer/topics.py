@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from sqlalchemy import Delete, bindparam, delete, func, insert, literal, select
 from sqlalchemy.orm import Session
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from mailer.config import settings
 from mailer.db import db, insert_new, now, transaction
 from mailer.errors import BadInput, NotAllowed, NotFound
+from mailer.languages import UNKNOWN, Language, language
 from mailer.models import Announcement, Subscription, Topic, subscription_topic
 from mailer.parsing import is_word
 
@@ -37,9 +39,18 @@ def offered(list_id: int) -> list[Topic]:
     return [topic for topic in every(list_id) if topic.retired_at is None]
 
 
-def name(topic: Topic, language: str) -> str:
+class Name(NamedTuple):
+    """A topic's name, and the language it is in: UNKNOWN if it is but the topic's key."""
+
+    text: str
+    language: Language
+
+
+def name(topic: Topic, reader: str) -> Name:
     """A topic's name for a reader of this language, else in the list's languages in their order."""
-    return topic.called(language, *settings().languages)
+    languages = (reader, *settings().languages)
+    found = next((language(code) for code in languages if code in topic.names), UNKNOWN)
+    return Name(topic.called(*languages), found)
 
 
 def find(list_id: int, key: str) -> Topic:

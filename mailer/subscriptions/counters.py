@@ -31,11 +31,13 @@ class Kind(StrEnum):
     ALL = "all"
     CONFIRMED = "confirmed"
     WAITED = "waited"
+    LINK_CLIENT = "link-client"
+    LINK_NETWORK = "link-network"
     ONCE = "once"
 
 
 # Seconds. An address may have few letters, so each is counted at its own moment.
-SLICES = {Kind.ADDRESS: 0, Kind.CLIENT: 5}
+SLICES = {Kind.ADDRESS: 0, Kind.CLIENT: 5, Kind.LINK_CLIENT: 5}
 SLICE = 60
 KEY_LENGTH = 24  # characters of 6 bits
 
@@ -48,6 +50,8 @@ def limits_of(kind: Kind, config: Config) -> tuple[Limit, ...]:
         Kind.DOMAIN: config.limit_domain,
         Kind.ALL: config.limit_all,
         Kind.WAITED: config.limit_waiting,
+        Kind.LINK_CLIENT: config.limit_client,
+        Kind.LINK_NETWORK: config.limit_network,
     }.get(kind, ())
 
 

@@ -57,6 +57,8 @@ def as_row(subscription: Subscription, subscriber: Subscriber, agreed: ConsentEv
         confirmed_at=subscription.confirmed_at,
         ended_at=subscription.ended_at,
         ended_reason=subscription.ended_reason,
+        not_me_at=subscription.not_me_at,
+        paused_until=subscription.paused_until,
     )
 
 
@@ -72,6 +74,8 @@ def cells(row: Row) -> list[str]:
         written(row.confirmed_at),
         written(row.ended_at),
         row.ended_reason or "",
+        written(row.not_me_at),
+        written(row.paused_until),
         written(row.consent_at),
         row.source,
     ]

@@ -20,7 +20,7 @@ from mailer.config import settings
 from mailer.db import db, now, transaction
 from mailer.errors import BadAddress, BadInput
 from mailer.lists import the_list
-from mailer.models import ConsentEvent, Subscriber, Subscription
+from mailer.models import LONGEST_PAUSE, ConsentEvent, Subscriber, Subscription
 from mailer.parsing import UNPRINTABLE, is_word
 from mailer.states import ConsentKind, EndedReason, Frequency, SubscriptionState
 from mailer.subscriptions.suppression import remembered
@@ -36,6 +36,8 @@ COLUMNS = (
     "confirmed_at",
     "ended_at",
     "ended_reason",
+    "not_me_at",
+    "paused_until",
     "consent_at",
     "consent_source",
 )
@@ -74,6 +76,8 @@ class Row:
     confirmed_at: datetime | None = None
     ended_at: datetime | None = None
     ended_reason: EndedReason | None = None
+    not_me_at: datetime | None = None
+    paused_until: datetime | None = None
 
 
 class Refusal(NamedTuple):
@@ -173,6 +177,8 @@ def parse_row(given: Mapping[str, str], languages: Sequence[str], at: datetime) 
         confirmed_at=moment(given, "confirmed_at", at) or (at if state is SubscriptionState.CONFIRMED else None),
         ended_at=(moment(given, "ended_at", at) or at) if ended else None,
         ended_reason=EndedReason(reason) if reason else None,
+        not_me_at=moment(given, "not_me_at", at) if ended else None,
+        paused_until=moment(given, "paused_until", at + LONGEST_PAUSE),
     )
 
 
@@ -213,7 +219,7 @@ def moment(given: Mapping[str, str], name: str, latest: datetime) -> datetime | 
     except (ValueError, OverflowError):
         raise BadInput(f"{name} {text[:80]!r} is not a date like 2024-05-31") from None
     if at > latest:
-        raise BadInput(f"{name} {text[:80]!r} is not past")
+        raise BadInput(f"{name} {text[:80]!r} is too late")
     return at
 
 
@@ -309,6 +315,8 @@ def add_subscriptions(session: Session, list_id: int, rows: Mapping[int, Row], b
             "confirmed_at": row.confirmed_at,
             "ended_at": row.ended_at,
             "ended_reason": row.ended_reason,
+            "not_me_at": row.not_me_at,
+            "paused_until": row.paused_until,
         }
         for subscriber_id, row in rows.items()
     ]

@@ -19,12 +19,11 @@ from mailer.subscriptions import erasing, moving, throttle
 from mailer.subscriptions.consent import Evidence, record
 from mailer.subscriptions.letters import write
 from mailer.subscriptions.lookup import by_address, by_link
-from mailer.subscriptions.throttle import UNLIMITED
+from mailer.subscriptions.throttle import UNLIMITED, Visitor
 from mailer.subscriptions.verbs import SignUp, ask, find_or_create, is_silent
 
 ASK_AGAIN_AFTER = timedelta(minutes=10)
 MOST_A_DAY = 5
-LONGEST_PAUSE = timedelta(days=366)
 
 
 @dataclass(frozen=True)
@@ -42,11 +41,12 @@ class Changes:
     pause: Pause | None = None
 
 
-def request_link(address: Address) -> None:
+def request_link(address: Address, visitor: Visitor) -> None:
     """Mail a link to whoever we know by this address. Says nothing of what was found, not even by the time it takes:
-    see `verbs.ask`."""
+    see `verbs.ask`. Raises TooMany for a visitor who asks too much."""
     at = now()
     with transaction() as session:
+        throttle.admit_to_settings(session, visitor)
         known = by_address(address, lock=True) is not None
         with step(session, keep=known):
             subscription = find_or_create(session, list_id(), SignUp(address, SOURCE), at)

@@ -85,6 +85,12 @@ def undo(session: Session, returns: Subscription, evidence: Evidence) -> None:
         session.delete(move)
 
 
+def asked_for(subscription: Subscription) -> list[Move]:
+    """The changes of address that were asked for here. Those that others asked for and nobody has confirmed are not
+    theirs to know."""
+    return list(db.session.scalars(select(Move).filter_by(from_id=subscription.id).order_by(Move.asked_at, Move.to_id)))
+
+
 def former(session: Session, subscription: Subscription) -> list[Subscription]:
     """The subscriptions whose place this one took, all the way back."""
     found = [subscription]

@@ -15,7 +15,7 @@ from mailer.letters.edition import message_id_of
 from mailer.letters.slots import Recipient
 from mailer.links import links
 from mailer.lists import the_list
-from mailer.models import ConsentEvent, Delivery, Subscriber, Subscription, Suppression, Topic, Wording
+from mailer.models import ConsentEvent, Delivery, Move, Subscriber, Subscription, Suppression, Topic, Wording
 from mailer.pepper import address_hash
 from mailer.states import (
     ConsentKind,
@@ -95,7 +95,9 @@ def record(subscription: Subscription) -> dict[str, Any]:
         "left_because": subscription.left_because,
         "not_me_at": moment(subscription.not_me_at),
         "paused_until": moment(subscription.paused_until),
+        "manage_links_from": moment(subscription.manage_from),
         "took_the_place_of": [each.subscriber.email for each in moving.former(db.session(), subscription)],
+        "moves": [move_record(move) for move in moving.asked_for(subscription)],
         "consent": [
             {**event_record(event), "letter": letter_record(confirmation_of(event, subscription.consent, letters))}
             for event in subscription.consent
@@ -112,6 +114,12 @@ def summary(subscription: Subscription, subscriber: Subscriber) -> dict[str, Any
         "frequency": subscription.frequency,
         "topics": subscription.topics,
     }
+
+
+def move_record(move: Move) -> dict[str, Any]:
+    """A change of address that this person asked for, whether the new one confirmed it or not. Which that is, the old
+    mailbox's owner need not know: it may be another by now."""
+    return {"asked_at": moment(move.asked_at), "done_at": moment(move.done_at)}
 
 
 def event_record(event: ConsentEvent) -> dict[str, Any]:

@@ -70,6 +70,24 @@ def admit(session: Session, address: Address, visitor: Visitor) -> bool:
     return may_write
 
 
+def admit_to_settings(session: Session, visitor: Visitor) -> None:
+    """Count a request for a link to one's settings, in the caller's transaction. It can only cause a letter to
+    somebody who is known, and few to each, so nobody has to prove anything. Raises TooMany for a client or a network
+    that asks as often as those may sign up who prove that they are no robot."""
+    if not visitor.limited:
+        return
+    at = now()
+    take_turns(session, "throttle")
+    keys = {
+        Kind.LINK_CLIENT: key_of(Kind.LINK_CLIENT, str(visitor.ip)),
+        Kind.LINK_NETWORK: key_of(Kind.LINK_NETWORK, network(visitor.ip)),
+    }
+    counts = counters.count(session, keys, at)
+    for kind in keys:
+        refuse_over(session, counts, kind, settings().limit_factor)
+    counters.add(session, keys, at)
+
+
 def judge(session: Session, counts: Counts, visitor: Visitor, *, large: bool) -> None:
     attacked = attack_in(counts)
     watch(attacked)
@@ -98,7 +116,7 @@ def refuse_over(session: Session, counts: Counts, kind: Kind, times: float) -> N
     if reached := counts.reached(kind, times):
         most = counters.raised(reached, times)
         seconds = counters.free_in(session, counts.keys[kind], reached, most, counts.at)
-        raise TooMany(f"sign-ups are over the limit {reached} of a {kind}", seconds)
+        raise TooMany(f"requests are over the limit {reached} of a {kind}", seconds)
 
 
 @dataclass(frozen=True)

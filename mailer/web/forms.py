@@ -19,11 +19,12 @@ from mailer.delivery import relay
 from mailer.errors import BadAddress
 from mailer.languages import SOURCE, offered
 from mailer.lists import the_list
-from mailer.models import Subscription, Topic
+from mailer.models import LONGEST_PAUSE, Subscription, Topic
 from mailer.parsing import is_word
 from mailer.states import Frequency, LeavingReason
 from mailer.subscriptions import domains, managing, screening
 from mailer.subscriptions.verbs import SignUp
+from mailer.topics import Name
 from mailer.web import visitors
 
 FREQUENCIES = {
@@ -112,12 +113,12 @@ class ChoicesForm(PageForm):
         field.data = [name for name in names if name in self.topic_names]
 
     @cached_property
-    def topic_names(self) -> dict[str, str]:
+    def topic_names(self) -> dict[str, Name]:
         """{key: name in the language in force} of the topics that can be chosen."""
         return named(topics.offered(the_list().id))
 
 
-def named(found: Iterable[Topic]) -> dict[str, str]:
+def named(found: Iterable[Topic]) -> dict[str, Name]:
     return {topic.key: topics.name(topic, str(get_locale())) for topic in found}
 
 
@@ -182,7 +183,7 @@ class ManageForm(ChoicesForm):
             until = first_moment(field.data) if field.data else None
         except ValueError:
             raise ValidationError(gettext("Enter a date.")) from None
-        if until and not now() < until <= now() + managing.LONGEST_PAUSE:
+        if until and not now() < until <= now() + LONGEST_PAUSE:
             raise ValidationError(gettext("Enter a day after today, within a year."))
         self.pause = managing.Pause(until)
 

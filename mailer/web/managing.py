@@ -14,6 +14,7 @@ from mailer.links import links
 from mailer.models import Subscription
 from mailer.states import SubscriptionState
 from mailer.subscriptions import exporting, managing, people
+from mailer.web import visitors
 from mailer.web.forms import AddressForm, ManageForm
 from mailer.web.guards import from_our_pages
 from mailer.web.signing_up import evidence
@@ -44,7 +45,7 @@ def send_link() -> tuple[str, int]:
     form = AddressForm(request.form)
     if not form.validate():
         return render_template("pages/manage_link.html", form=form), 400
-    managing.request_link(form.address)
+    managing.request_link(form.address, visitors.visitor(form.address))
     return render_template("pages/link_sent.html"), 200
 
 

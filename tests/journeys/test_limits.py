@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 
 import pytest
+from werkzeug.test import TestResponse
 
 from ..installation import Installation
 from ..strangers import Stranger, letters_to, open_to_strangers, standing_clock, wants_proof
@@ -90,6 +91,29 @@ def test_a_very_busy_client_is_told_when_to_come_back(here: Installation) -> Non
         assert "Please try again in 41 minutes." in refused.text
         clock.shift(timedelta(seconds=int(refused.headers["Retry-After"])))
         assert Stranger(here).post("a4@example.org").status_code == 200
+
+
+def test_links_to_settings_are_limited_by_client_and_network_and_a_university_is_not(here: Installation) -> None:
+    """D-119, D-132: counted apart from sign-ups, with an honest 429 for everybody alike."""
+    open_to_strangers(here, LIMIT_CLIENT="5/1h", LIMIT_NETWORK="8/1h", LIMIT_FACTOR=2)
+    here.subscribed("ada@example.org")
+    with standing_clock() as clock:
+        asked = [ask_for_link(here, "203.0.113.9", f"student{number}@university.example") for number in range(10)]
+        assert {answer.status_code for answer in asked} == {200}
+        refused = [ask_for_link(here, "203.0.113.9", f"{name}@example.org") for name in ("ada", "nobody")]
+        assert [answer.status_code for answer in refused] == [429] * 2
+        assert refused[0].data == refused[1].data
+        assert "Too many requests" in refused[0].text
+        assert int(refused[0].headers["Retry-After"]) == pytest.approx(3600, abs=6)
+        near = [ask_for_link(here, f"203.0.113.{number}", "ada@example.org").status_code for number in range(20, 27)]
+        assert near == [200] * 6 + [429]
+        assert Stranger(here, "203.0.113.9").post("eva@example.org").status_code == 200, "sign-ups are another matter"
+        clock.shift(timedelta(seconds=int(refused[0].headers["Retry-After"]) + 60))
+        assert ask_for_link(here, "203.0.113.9", "ada@example.org").status_code == 200
+
+
+def ask_for_link(here: Installation, ip: str, email: str) -> TestResponse:
+    return here.site.post("/manage", data={"email": email}, headers={"X-Forwarded-For": ip})
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,27 @@ def test_everything_that_is_held_can_be_taken_along(here: Installation) -> None:
     assert values["deliveries", "1", "letter"] == "confirmation"
 
 
+def test_what_we_hold_has_the_pause_the_not_me_and_every_change_of_address(here: Installation) -> None:
+    """GDPR 15: all of it. Where somebody moved to is not told to the mailbox that they left."""
+    here.subscribed("ada@example.org")
+    link = here.manage_link("ada@example.org")
+    until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    here.site.post(link, data={"paused_until": until})
+    here.site.post(link, data={"email": "new@example.org"})
+    held = json.loads(here.site.get(part(link, "data.json")).text)
+    assert held["paused_until"]
+    assert [move["done_at"] for move in held["moves"]] == [None]
+    here.run("run-due")
+    here.confirm("new@example.org")
+    held = here.site.get(part(link, "data.json")).text
+    assert json.loads(held)["moves"][0]["done_at"]
+    assert "new@example.org" not in held
+    here.sign_up("eva@example.org")
+    here.run("run-due")
+    here.site.post(link_in(here.letters("eva@example.org")[0], "not-me"))
+    assert person(here, "eva@example.org")["not_me_at"]
+
+
 def test_a_table_holds_no_formula(here: Installation) -> None:
     """D-167"""
     here.sign_up("=cmd@example.org")

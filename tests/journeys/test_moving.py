@@ -3,12 +3,13 @@
 import csv
 import io
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import time_machine
 
-from ..installation import Installation
+from ..installation import Installation, link_in
 
 ODD = """email,language,frequency,topics,consent_at,consent_source
 '=cmd@gmail.com,fr,monthly,policy generative-ai,2023-09-21,"a card, at ""the"" door"
@@ -70,6 +71,29 @@ def test_an_export_can_be_of_some_and_open_in_excel(here: Installation) -> None:
     here.run("subscriber", "export", "excel.csv", "--bom")
     assert (here.folder / "excel.csv").read_bytes().startswith(b"\xef\xbb\xbfemail,")
     assert "already on the list 5" in here.run("subscriber", "import", "excel.csv", "--basis", "x").stdout
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_pause_and_a_not_me_move_along(here: Installation) -> None:
+    """D-130: nobody gets mail sooner than they want, and who protested is not asked again."""
+    here.subscribed("ada@example.org")
+    until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    here.site.post(here.manage_link("ada@example.org"), data={"paused_until": until})
+    here.sign_up("eva@example.org")
+    here.run("run-due")
+    here.site.post(link_in(here.letters("eva@example.org")[0], "not-me"))
+    here.run("subscriber", "export", "all.csv")
+    before = here.json("subscriber", "show", "ada@example.org")["paused_until"]
+    elsewhere(here)
+    here.run("subscriber", "import", "all.csv", "--basis", "moved")
+    here.mail_server.mails.clear()
+    assert here.json("subscriber", "show", "ada@example.org")["paused_until"] == before
+    here.sign_up("eva@example.org")
+    here.run("run-due")
+    assert here.mail_server.mails == []
+    long = "email,paused_until\nbea@example.org,2999-01-01\n"
+    refused = here.run("subscriber", "import", here.write("long.csv", long), "--basis", "x").output
+    assert "paused_until '2999-01-01' is too late" in refused
 
 
 def test_a_row_of_somebody_who_left_elsewhere_stays_left(here: Installation) -> None:

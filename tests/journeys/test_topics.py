@@ -34,7 +34,22 @@ def test_topics_are_offered_by_name_in_the_readers_language(here: Installation) 
     english, french = here.site.get("/?lang=en").text, here.site.get("/?lang=fr").text
     assert "> Copyright</label>" in english
     assert "> Droit d’auteur</label>" in french
-    assert "> Ip offices</label>" in french, "without a name, its key in words"
+    assert '> <bdi lang="" dir="auto">Ip offices</bdi></label>' in french, "without a name, its key in words"
+
+
+def test_a_name_that_is_not_in_the_pages_language_says_which_one_it_is_in(here: Installation) -> None:
+    """D-174 (WCAG 3.1.2): on the form, on the page to choose and in the summary; so that it is read out as it ought to
+    be, and stands the right way round."""
+    here.run("topic", "add", "copyright", "--name", "ar=حقوق المؤلف")
+    here.subscribed("ada@example.org")
+    settings = here.manage_link("ada@example.org").partition("?")[0]
+    here.site.post(settings, data={"topics": "copyright"})
+    marked, plain = '<bdi lang="ar" dir="rtl">حقوق المؤلف</bdi>', "حقوق المؤلف"
+    for path in ("/", settings, f"{settings}/topics"):
+        assert marked in here.site.get(path, query_string={"lang": "fr"}).text
+        arabic = here.site.get(path, query_string={"lang": "ar"}).text
+        assert plain in arabic
+        assert marked not in arabic
 
 
 def test_a_person_without_a_choice_gets_everything(here: Installation) -> None:
