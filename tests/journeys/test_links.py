@@ -26,7 +26,7 @@ FORGER = Links(BASE_URL, ("another secret that is long enough",))
 NOTHING = {
     Purpose.CONFIRM: (410, "This link has expired"),
     Purpose.UNSUBSCRIBE: (200, "You are not subscribed"),
-    Purpose.NOT_ME: (200, "You get no more of these letters"),
+    Purpose.NOT_ME: (200, "You will get no more of these letters"),
     Purpose.MANAGE: (410, "This link has expired"),
     Purpose.GOODBYE: (200, "You are not subscribed"),
     Purpose.RESTORE: (410, "There is nothing to change back"),

@@ -111,10 +111,10 @@ def test_not_me_ends_the_request_keeps_evidence_and_can_be_taken_back(here: Inst
     assert "It was not me: send no more letters</button>" in here.site.get(link).text
     assert here.json("stats")["pending"] == 1, "opening the page changes nothing"
     for _ in range(2):
-        assert "You get no more of these letters" in here.site.post(link).text
+        assert "You will get no more of these letters" in here.site.post(link).text
     assert here.counts() == {"pending": 0, "confirmed": 0, "ended": 1}
     assert here.site.post(link_in(letter, "confirm")).status_code == 410
-    assert "Let letters come again" in here.site.get(link).text
+    assert "Allow letters again" in here.site.get(link).text
     here.site.post(link, data={"undo": "yes"})
     here.sign_up("ada@example.org")
     here.run("run-due")

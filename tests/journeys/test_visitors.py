@@ -144,10 +144,10 @@ def test_who_never_asked_stops_the_letters_and_lets_them_come_again(here: Instal
     visitor.open(link_in(here.letters("ada@example.org")[0], "not-me"))
     visitor.sees("It was not me")
     visitor.press("It was not me: send no more letters")
-    visitor.sees("You get no more of these letters")
+    visitor.sees("You will get no more of these letters")
     assert here.counts() == {"pending": 0, "confirmed": 0, "ended": 1}
-    visitor.press("Let letters come again")
-    visitor.sees("Letters may come again")
+    visitor.press("Allow letters again")
+    visitor.sees("Letters are allowed again")
     visitor.follow("Subscribe")
     visitor.sees("%(list)s, by e-mail", list="Frontier Technologies")
     kinds = [event["kind"] for event in here.json("subscriber", "show", "ada@example.org")["consent"]]
