@@ -44,11 +44,16 @@ def test_its_rate_is_changed_from_another_terminal(here: Installation) -> None:
 
 
 def test_its_pace_can_be_seen_from_another_terminal(here: Installation) -> None:
-    here.imported(60)
-    with being_sent(here, rate=20, received=30) as digest:
+    """The rate is that at which letters arrived: on a machine however busy, the mail server's own times say what that
+    was. The sender tells it once a second, and counts from before the first letter."""
+    here.imported(100)
+    with being_sent(here, rate=20, received=60) as digest:
         seen = here.status(digest)
-        assert 0 < seen["rate"] < 30
-        assert 0 < seen["eta_seconds"] < 10
+        arrived = [mail.at for mail in here.mail_server.mails]
+        paces = [number / (at - arrived[0]) for number, at in enumerate(arrived) if number >= 4]
+        assert min(paces) / 2 < seen["rate"] < 1.2 * max(paces)
+        left = seen["enlisted"] - seen["accepted"]
+        assert seen["eta_seconds"] == pytest.approx(left / seen["rate"], abs=1.5)
         assert "a second" in here.run("digest", "status", digest).stdout
     assert here.status(digest)["rate"] is None, "nobody is at it any more"
 
