@@ -9,6 +9,7 @@ from mailer.lists import the_list
 from mailer.models import Subscriber, Subscription
 
 FORGETTING = "forgetting"  # who finds somebody by their address to go on with them, and who forgets people, take turns
+PERSON_FIRST = (Subscriber, Subscription)  # in which order rows are locked, so that nobody waits in a circle
 
 
 def by_link(purpose: Purpose, token: str, *, lock: bool = False) -> tuple[Claim, Subscription | None]:
@@ -19,7 +20,7 @@ def by_link(purpose: Purpose, token: str, *, lock: bool = False) -> tuple[Claim,
         .join(Subscription.subscriber)
         .where(Subscriber.uid == claim.subscriber_uid, Subscription.list_id == claim.list_id)
     )
-    return claim, db.session.scalar(query.with_for_update() if lock else query)
+    return claim, db.session.scalar(query.with_for_update(of=PERSON_FIRST) if lock else query)
 
 
 def by_address(address: Address, *, lock: bool = False) -> Subscription | None:
@@ -28,4 +29,4 @@ def by_address(address: Address, *, lock: bool = False) -> Subscription | None:
         .join(Subscription.subscriber)
         .where(Subscriber.email_key == address.key, Subscription.list_id == the_list().id)
     )
-    return db.session.scalar(query.with_for_update() if lock else query)
+    return db.session.scalar(query.with_for_update(of=PERSON_FIRST) if lock else query)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from mailer import audit, topics
 from mailer.addresses import Address
-from mailer.db import now, scrub, step, transaction
+from mailer.db import now, scrub, step, take_turns, transaction
 from mailer.delivery import account, outbox
 from mailer.languages import SOURCE
 from mailer.links import Claim, Purpose
@@ -18,7 +18,7 @@ from mailer.states import ConsentKind, Frequency, LetterKind, SubscriptionState
 from mailer.subscriptions import erasing, moving, throttle
 from mailer.subscriptions.consent import Evidence, record
 from mailer.subscriptions.letters import write
-from mailer.subscriptions.lookup import by_address, by_link
+from mailer.subscriptions.lookup import FORGETTING, by_address, by_link
 from mailer.subscriptions.throttle import UNLIMITED, Visitor
 from mailer.subscriptions.verbs import SignUp, ask, find_or_create, is_silent
 
@@ -47,6 +47,7 @@ def request_link(address: Address, visitor: Visitor) -> None:
     at = now()
     with transaction() as session:
         throttle.admit_to_settings(session, visitor)
+        take_turns(session, FORGETTING)
         known = by_address(address, lock=True) is not None
         with step(session, keep=known):
             subscription = find_or_create(session, list_id(), SignUp(address, SOURCE), at)
@@ -116,6 +117,7 @@ def ask_to_move(token: str, address: Address, evidence: Evidence) -> bool:
     """Ask a new address to confirm that it takes this one's place. Says nothing of what was found there. Whether there
     was a confirmed subscription to move. Raises NotFound for a forged link."""
     with transaction() as session:
+        throttle.take_turn(session)
         subscription = opened(*by_link(Purpose.MANAGE, token, lock=True))
         if subscription is None or subscription.state is not SubscriptionState.CONFIRMED:
             return False

@@ -22,7 +22,7 @@ from mailer.db import db, exclusive, now, scrub, take_turns, transaction
 from mailer.models import Chore, ConsentEvent, Delivery, MailingList, Subscriber, Subscription
 from mailer.states import ConsentKind, EndedReason, SubscriptionState, SuppressionReason
 from mailer.subscriptions.erasing import remove_evidence
-from mailer.subscriptions.lookup import FORGETTING
+from mailer.subscriptions.lookup import FORGETTING, PERSON_FIRST
 from mailer.subscriptions.suppression import suppress
 
 EVERY = timedelta(hours=1)
@@ -137,7 +137,8 @@ def purge_pending(session: Session, which: ColumnElement[bool]) -> int:
     theirs, other = aliased(ConsentEvent), aliased(Subscription)
     history = exists().where(theirs.subscription_id == Subscription.id, theirs.kind != ConsentKind.ASKED)
     elsewhere = exists().where(other.subscriber_id == Subscription.subscriber_id, other.id != Subscription.id)
-    query = select(Subscription, history | elsewhere).where(which).with_for_update(of=Subscription)
+    query = select(Subscription, history | elsewhere).join(Subscription.subscriber).where(which)
+    query = query.with_for_update(of=PERSON_FIRST)
     found = session.execute(query).all()
     for subscription, known in found:
         if known:

@@ -53,6 +53,11 @@ class Visitor:
 UNLIMITED = Visitor(limited=False)  # who holds a link of ours; the address is still not written to too often
 
 
+def take_turn(session: Session) -> None:
+    """Whoever locks rows before asking to be admitted takes the turn first: else two could wait for each other."""
+    take_turns(session, "throttle")
+
+
 def admit(session: Session, address: Address, visitor: Visitor) -> bool:
     """Count a request that causes a letter to `address`, in the caller's transaction; whether there may be one.
 
@@ -60,7 +65,7 @@ def admit(session: Session, address: Address, visitor: Visitor) -> bool:
     Raises TooMany for a client over its limits, ProofWanted for one that has to show that it is no robot.
     """
     at = now()
-    take_turns(session, "throttle")
+    take_turn(session)
     counts = counters.count(session, keys_of(address, visitor), at)
     if visitor.limited:
         judge(session, counts, visitor, large=address.domain in PROVIDERS)
@@ -77,7 +82,7 @@ def admit_to_settings(session: Session, visitor: Visitor) -> None:
     if not visitor.limited:
         return
     at = now()
-    take_turns(session, "throttle")
+    take_turn(session)
     keys = {
         Kind.LINK_CLIENT: key_of(Kind.LINK_CLIENT, str(visitor.ip)),
         Kind.LINK_NETWORK: key_of(Kind.LINK_NETWORK, network(visitor.ip)),

@@ -93,6 +93,7 @@ def ask_again(token: str, evidence: Evidence) -> None:
     """Write a fresh letter to whom an old one was sent, by the same rules. Raises NotFound for a forged link."""
     at = now()
     with transaction() as session:
+        throttle.take_turn(session)
         _, subscription = by_link(Purpose.CONFIRM, token, lock=True)
         if subscription is None or not may_be_written_to(session, subscription):
             return
