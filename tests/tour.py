@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+import sqlalchemy as sa
 import time_machine
 from flask import template_rendered
 from jinja2 import Template
 from werkzeug.test import TestResponse
+
+from mailer.db import db
 
 from .archives import change, fill
 from .installation import Installation, leave_link, link_in
@@ -22,8 +25,9 @@ OPERATOR = {"ORGANISATION": "Example Organisation", "POSTAL_ADDRESS": "1 Example
 NOT_ON_THE_TOUR = {
     "pages/base.html",
     *("pages/demo/mail.html", "pages/demo/mailbox.html"),  # the demo is for developers
-    *("pages/prove.html", "pages/too_many.html"),  # shown to strangers only: see test_proof_in_a_browser.py
 }
+# Behind a proxy, by whose word some come from elsewhere: those are limited.
+STRANGERS = {"TRUSTED_PROXIES": 1, "LIMIT_CLIENT": "3/1h", "LIMIT_FACTOR": 1}
 LONGER_THAN_LINKS = timedelta(days=8)
 PARTS = ("address", "language", "frequency", "topics", "pause", "erase")
 
@@ -36,15 +40,27 @@ class Scene:
     way: str | Callable[[], str]
     form: Mapping[str, str] | None = None
     status: int = 200
+    ip: str = ""  # of somebody from elsewhere
 
     @property
     def path(self) -> str:
         """What can be met only once is arranged anew each time."""
         return self.way if isinstance(self.way, str) else self.way()
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"X-Forwarded-For": self.ip} if self.ip else {}
+
     def answer(self, here: Installation, **query: str) -> TestResponse:
         method = "GET" if self.form is None else "POST"
-        answer = here.site.open(self.path, method=method, data=self.form, query_string=query, follow_redirects=True)
+        answer = here.site.open(
+            self.path,
+            method=method,
+            data=self.form,
+            query_string=query,
+            headers=self.headers,
+            follow_redirects=True,
+        )
         assert answer.status_code == self.status, self
         return answer
 
@@ -140,6 +156,22 @@ class Tour:
     def scenes(self) -> list[Scene]:
         return [*self.signing_up(), *self.settings_of_ones_own(), *self.leaving(), *self.reading()]
 
+    def limited(self) -> list[Scene]:
+        """What strangers meet."""
+        robot = {"email": "robot@example.org", "shown": "forged"}
+        return [
+            Scene("one more step", "/subscribe", robot, 429, ip="203.0.113.1"),
+            Scene("one more step, tried before", "/subscribe", {**robot, "altcha": "forged"}, 429, ip="203.0.113.1"),
+            Scene("too many requests", self.many, {"email": "one-more@example.org"}, 429, ip="198.51.100.1"),
+        ]
+
+    def many(self) -> str:
+        """Where somebody was so often that they have to come back later."""
+        form, headers = {"email": "pending@example.org"}, {"X-Forwarded-For": "198.51.100.1"}
+        while self.here.site.post("/subscribe", data=form, headers=headers).status_code == 200:
+            pass
+        return "/subscribe"
+
     def signing_up(self) -> list[Scene]:
         wrong = {"email": "ada at example", "language": "tlh", "frequency": "hourly", "topics": "Not a topic!"}
         return [
@@ -224,14 +256,31 @@ def path(address: str) -> str:
 
 def scenes(here: Installation) -> Iterator[Scene]:
     """All there is to see, of an installation that nothing has happened in. Its settings change at once."""
-    here.configure(**OPERATOR)
+    here.configure(**OPERATOR, **STRANGERS)
     return from_the_beginning(here)
 
 
 def from_the_beginning(here: Installation) -> Iterator[Scene]:
     yield Scene("empty archive", "/archive")
     yield Scene("form with letters that are out of reach", "/subscribe", {"email": "zoë@example.org"}, 400)
-    yield from Tour(here).scenes()
+    tour = Tour(here)
+    yield from tour.scenes()
+    yield from tour.limited()
+    with broken(here):
+        yield Scene("try again", "/", status=503)
+
+
+@contextmanager
+def broken(here: Installation) -> Iterator[None]:
+    """A database of which a part is missing."""
+    rename(here, "list", "away")
+    yield
+    rename(here, "away", "list")
+
+
+def rename(here: Installation, table: str, name: str) -> None:
+    with here.app.app_context(), db.engine.begin() as connection:
+        connection.execute(sa.text(f'ALTER TABLE "{table}" RENAME TO "{name}"'))
 
 
 def letters(here: Installation, codes: Sequence[str]) -> list[Mail]:

@@ -1,6 +1,5 @@
 """Somebody with a browser: by mouse, without JavaScript, or with a keyboard only; in any of our languages."""
 
-from collections.abc import Mapping
 from datetime import date
 from urllib.parse import urlencode, urlsplit
 
@@ -114,12 +113,12 @@ def visit(page: Page, site: str, scene: Scene, code: str) -> None:
     """Open a page of the tour, or post its form as the page before it would have."""
     url = f"{site}{scene.path}?lang={code}"
     if scene.form is not None:
-        page.route(url, lambda route: post(route, scene.form or {}), times=1)
+        page.route(url, lambda route: post(route, scene), times=1)
     answer = page.goto(url)
     assert answer
     assert answer.status == scene.status, scene
 
 
-def post(route: Route, form: Mapping[str, str]) -> None:
-    headers = {**route.request.headers, "content-type": "application/x-www-form-urlencoded"}
-    route.continue_(method="POST", post_data=urlencode(form), headers=headers)
+def post(route: Route, scene: Scene) -> None:
+    headers = {**route.request.headers, **scene.headers, "content-type": "application/x-www-form-urlencoded"}
+    route.continue_(method="POST", post_data=urlencode(scene.form or {}), headers=headers)
