@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One more than there are processors: many tests wait, for a browser, a socket or a timer.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: demo test check bench chaos format translations screenshots clean
 
@@ -9,7 +11,7 @@ demo: $(VENV)/installed
 	@$(BIN)/mailer demo
 
 test: $(VENV)/installed-dev check
-	$(BIN)/pytest -n auto --cov --cov-report=term
+	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -37,7 +37,12 @@ def with_app(command: Callable[P, R]) -> Callable[P, R]:
 @contextmanager
 def application(*, lean: bool = False) -> Iterator[Flask]:
     """The application that the settings describe; its connections to the database are closed at the end."""
-    app = create_app(lean=lean)
+    with opened(create_app(lean=lean)) as app:
+        yield app
+
+
+@contextmanager
+def opened(app: Flask) -> Iterator[Flask]:
     with app.app_context():
         try:
             yield app

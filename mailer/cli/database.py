@@ -9,7 +9,7 @@ from flask_migrate.cli import db as command
 
 from mailer import audit, copying, vitals
 from mailer.app import create_app
-from mailer.cli.common import progress, say
+from mailer.cli.common import opened, progress, say
 from mailer.config import PREFIX, Config
 from mailer.db import db, explain, revision
 from mailer.errors import NotAllowed
@@ -34,19 +34,18 @@ def copy(source: str, target: str) -> None:
     # As settings, so that both are read as DATABASE_URL is.
     configs = [Config.load({**os.environ, f"{PREFIX}DATABASE_URL": url}) for url in (source, target)]
     old, new = map(create_app, configs)
-    with new.app_context():
+    with opened(new):
         upgrade()
         newest = revision()
-        db.session.remove()
-    with old.app_context():
+    with opened(old):
         refuse_unready(newest)
-        old_engine = db.engine
-    with new.app_context(), progress("rows") as move:
-        try:
-            counts = copying.copy(old_engine, db.engine, lambda table, done: move(done, done, table))
-        except Exception as error:
-            raise explain(error) or error from None
-        audit.note_now("db copy", f"{sum(counts.values())} rows")
+        source_engine = db.engine
+        with opened(new), progress("rows") as move:
+            try:
+                counts = copying.copy(source_engine, db.engine, lambda table, done: move(done, done, table))
+            except Exception as error:
+                raise explain(error) or error from None
+            audit.note_now("db copy", f"{sum(counts.values())} rows")
     for table, count in counts.items():
         say(f"{table:<25} {count}")
     say("all rows were read back and are the same; now set DATABASE_URL to the new database")

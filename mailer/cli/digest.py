@@ -19,8 +19,8 @@ from mailer.delivery import account
 from mailer.delivery.account import Tally
 from mailer.delivery.engine import Watch
 from mailer.delivery.meter import Meter
+from mailer.digests import announcements, introductions, sending
 from mailer.digests import compose as composing
-from mailer.digests import introductions, sending
 from mailer.digests.compose import Choice, Wishes
 from mailer.digests.sending import Status
 from mailer.errors import BadInput, Interrupted, MailerError, NotAllowed
@@ -91,6 +91,8 @@ def compose(
         before = composing.held_before(item, digest)
         note = f"  (already in digest {before.id}, {before.state})" if before else ""
         say(f"  {item.id}  {item.translations[0].title}{note}")
+        for lack in announcements.lacking(item):
+            say(f"       lacks: {lack}")
     who = f"who chose {digest.frequency}" if digest.frequency else "whatever frequency they chose"
     say(f"a draft for {sending.audience(digest)} confirmed subscribers, {who}")
     say(f"look at it with 'mailer digest preview {digest.id}' and 'mailer digest check {digest.id}'")

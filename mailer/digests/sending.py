@@ -176,8 +176,8 @@ def enlist_all(session: Session, digest: Digest) -> int:
 
 def nobody(digest_id: int) -> BadInput:
     return BadInput(
-        f"nobody would get digest {digest_id}: no confirmed subscriber matches who has not had all of it already; "
-        f"nothing was sent"
+        f"nobody would get digest {digest_id}: no confirmed subscriber matches, or all of them have had its "
+        "announcements ('mailer digest compose --again' makes a reminder); nothing was sent"
     )
 
 

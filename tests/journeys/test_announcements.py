@@ -386,3 +386,11 @@ def test_all_that_is_wrong_with_a_run_of_files_is_told_at_once(here: Installatio
     assert "e.md: language: " in here.error("announcement", "add", files[1], own)
     here.run("announcement", "add", files[1])
     assert "language: 'recap' itself is in 'en'" in here.error("announcement", "add", own)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_draft_says_what_its_announcements_lack(here: Installation) -> None:
+    here.run("announcement", "add", here.write("en.md", RECAP))
+    said = here.run("digest", "compose").stdout
+    assert "lacks: no translation: fr, es, ru, ar, zh" in said
+    assert said.splitlines()[-1] == "1"

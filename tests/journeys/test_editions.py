@@ -1,5 +1,7 @@
 """What each person gets of a digest: their language, their topics, nothing twice, in the words that were approved."""
 
+import re
+
 import sqlalchemy as sa
 import time_machine
 from flask_migrate import downgrade, upgrade
@@ -56,7 +58,7 @@ def test_who_has_nothing_left_gets_no_letter(here: Installation) -> None:
     assert len(texts(here, "ada@example.org")) == 1
     assert ["News of law" in text for text in texts(here, "ben@example.org")] == [True, False]
     third = compose(here, 1, 2)
-    assert "who has not had all of it already" in here.error("digest", "send", third, "--yes")
+    assert "all of them have had its announcements" in here.error("digest", "send", third, "--yes")
     send(here, compose(here, 1, "--again"))
     assert len(texts(here, "ada@example.org")) == 2, "a reminder goes to everybody"
 
@@ -98,7 +100,7 @@ def test_an_introduction_comes_in_the_readers_language_or_is_marked(here: Instal
     assert "Nouvelles" in str(ben.message["Subject"])
     assert "Chers lecteurs," in ben.part("plain")
     assert "<em>readers</em>" in chen.part("html")
-    assert '<div lang="en" dir="ltr"><p' in chen.part("html")
+    assert re.search(r'<div lang="en" dir="ltr"[^>]*><p[^>]*>Dear', chen.part("html"))
     assert "Chers" in here.site.get(f"/archive/{slug(here)}?lang=fr").text
     assert "second introduction in 'en'" in here.error("digest", "compose", "--intro", english, "--intro", english, 1)
     wrong = here.write("wrong.md", "---\nlanguage: tlh\n---\nQapla'")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ..installation import Installation, leave_link
+from .test_editions import news
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PEOPLE = [f"{name}@example.org" for name in ("ada", "bob", "cy", "dan", "eve")]
@@ -53,7 +54,7 @@ def test_who_left_since_the_backup_gets_nothing(here: Installation, links: dict[
     if how == "run-due":
         here.run("run-due")
         assert here.json("stats")["confirmed"] == 2
-    here.run("digest", "send", here.draft(), "--yes", "--expect", "2")
+    here.run("digest", "send", here.draft(news("next")), "--yes", "--expect", "2")
     assert receivers(here) == ["cy@example.org", "eve@example.org"]
     assert "bob@example.org is not on the list" in here.error("subscriber", "show", "bob@example.org")
     assert b"bob@example.org" not in (here.folder / "mailer.db").read_bytes()
