@@ -17,7 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from mailer import logs
 from mailer.config import Config
 from mailer.db import db, engine_options, explain
-from mailer.errors import ConfigError, MailerError
+from mailer.errors import ConfigError, MailerError, Overloaded
 from mailer.languages import Languages, day, offered
 from mailer.letters.slots import slot
 from mailer.links import Links
@@ -133,7 +133,7 @@ def error_page(status: int) -> str | Response:
 
 def show_error(error: MailerError) -> ResponseReturnValue:
     """A page that says in the reader's language what can be done; details stay in the log."""
-    if error.status >= 500:
+    if error.status >= 500 and not isinstance(error, Overloaded):  # which comes by the thousand, and is in the metrics
         current_app.logger.warning("%s", error)
     headers = {"Retry-After": "30"} if error.status == 503 else {}
     return error_page(error.status), error.status, headers

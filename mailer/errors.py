@@ -11,6 +11,7 @@
     ├── TooMany                 over a limit: later, or with a proof of work
     │   └── ProofWanted
     ├── MailServerError         the mail server is down, refuses us or can't be trusted
+    ├── Overloaded              so many ask that this one could not be answered in time
     ├── Interrupted             a signal stopped a run; what was left stays queued
     └── DatabaseError           locked, full, unreachable or not migrated
 
@@ -69,6 +70,10 @@ class ProofWanted(TooMany):
     def __init__(self, message: str, seconds: int, key: str) -> None:
         super().__init__(message, seconds)
         self.key = key
+
+
+class Overloaded(MailerError):
+    status = 503
 
 
 class MailServerError(MailerError):

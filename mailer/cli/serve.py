@@ -20,6 +20,7 @@ from mailer.config import settings
 from mailer.due import at_work
 from mailer.errors import MailerError
 from mailer.lists import the_list
+from mailer.web.visitors import WAITING
 
 THREADS = 6  # of which three may wait for the DNS; one interpreter answers all, so more would be in each other's way
 
@@ -61,6 +62,7 @@ def serving(app: Flask, host: str, port: int, *, sender: bool) -> Iterator[Any]:
         # Which of them to believe is decided in app.py, for every server alike.
         clear_untrusted_proxy_headers=False,
     )
+    app.extensions[WAITING] = server.task_dispatcher.queue.__len__
     with at_work(app) if sender else nullcontext():
         try:
             yield server

@@ -25,6 +25,7 @@ def description() -> ResponseReturnValue:
 
 @site.post("/subscriptions")
 def subscribe() -> ResponseReturnValue:
+    visitors.keep_up()
     if request.mimetype and not request.is_json:
         abort(415)
     try:

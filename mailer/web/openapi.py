@@ -43,7 +43,9 @@ def subscribe() -> dict[str, Any]:
             "413": answer("Larger than 64 KiB."),
             "415": answer("Not sent as application/json."),
             "429": too_many(),
-            "503": answer("The database can't be used: nothing was saved. Try again after `Retry-After` seconds."),
+            "503": answer(
+                "Too many sign up, or the database is down: nothing was saved. Try again after `Retry-After` seconds."
+            ),
         },
     }
 

@@ -2,22 +2,25 @@
 
 import ipaddress
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from ipaddress import IPv4Address, IPv6Address
 
-from flask import request
+from flask import current_app, request
 
 from mailer.addresses import Address
 from mailer.config import settings
 from mailer.db import now
-from mailer.errors import NotFound
+from mailer.errors import NotFound, Overloaded
 from mailer.links import Purpose, links
 from mailer.subscriptions import proof, throttle
 from mailer.subscriptions.throttle import Visitor
 
 HASTY = timedelta(seconds=2)  # nobody reads and fills in a form sooner
 STALE = timedelta(hours=24)
+MOST_WAITING = 20  # requests
+WAITING = "mailer.waiting"  # the server's word for how many wait for one of its threads
 TRAP = "website"  # a field that people don't see and robots fill in
 STAMP = "shown"
 
@@ -29,6 +32,14 @@ class Age(Enum):
     HASTY = auto()
     GOOD = auto()
     STALE = auto()
+
+
+def keep_up() -> None:
+    """Raises Overloaded while more requests wait for an answer than can be given in time: a visitor who is told so at
+    once may come again, and one who has gone by then costs as much as one who is there."""
+    waiting: Callable[[], int] | None = current_app.extensions.get(WAITING)
+    if waiting and waiting() > MOST_WAITING:
+        raise Overloaded("more people sign up than can be served: try again in a moment")
 
 
 def stamp() -> str:

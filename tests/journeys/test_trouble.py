@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from ..installation import Installation
+from mailer.web.visitors import WAITING
+
+from ..installation import Installation, leave_link
 from ..servers.ports import free_port
 from ..servers.smtp import HANG_UP, STALL, STORE_AND_HANG_UP
 
@@ -108,6 +110,24 @@ def test_a_server_that_closes_again_and_again_counts_as_no_attempt(here: Install
     here.run("digest", "send", digest, "--yes")
     assert here.status(digest)["accepted"] == 30
     assert {row["attempts"] for row in here.json("digest", "report", digest)} == {1}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_site_that_falls_behind_says_so_to_those_who_sign_up(here: Installation) -> None:
+    """An honest 503 at once. Leaving, and everything else, goes on."""
+    here.subscribed("ada@example.org")
+    here.run("digest", "send", here.draft(), "--yes")
+    link = leave_link(here.letters("ada@example.org")[0])
+    waiting = [21]
+    here.app.extensions[WAITING] = waiting.pop
+    refused = here.site.post("/subscribe", data={"email": "bob@example.org"})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
+    waiting.append(21)
+    assert here.site.post("/api/v1/subscriptions", json={"email": "bob@example.org"}).status_code == 503
+    assert here.site.post(link).status_code == 200
+    waiting.append(20)
+    assert here.site.post("/subscribe", data={"email": "bob@example.org"}).status_code == 200
+    assert here.json("stats")["pending"] == 1
 
 
 def test_a_server_that_stalls_is_given_up_in_time(here: Installation) -> None:
