@@ -27,9 +27,10 @@ def copy(source: Engine, target: Engine, watch: Watch = lambda *_: None) -> dict
             refuse_filled(writing)
             counts = {}
             for table in TABLES:
-                counts[table.name], sum_read = copy_table(table, reading, writing, watch)
-                if checksum(rows_of(table, writing)) != (counts[table.name], sum_read):
+                read = checksum(copied(table, reading, writing, watch))
+                if checksum(rows_of(table, writing)) != read:
                     raise NotAllowed(f"the rows of {table.name} did not arrive as they were read; nothing was copied")
+                counts[table.name], _ = read
                 go_on_counting(table, writing)
     return counts
 
@@ -49,14 +50,16 @@ def refuse_filled(connection: Connection) -> None:
             raise NotAllowed(f"the target's table {table.name} holds rows: copy into an empty database")
 
 
-def copy_table(table: Table, reading: Connection, writing: Connection, watch: Watch) -> tuple[int, int]:
-    """How many rows, and their checksum."""
-    count, total = 0, 0
+def copied(
+    table: Table, reading: Connection, writing: Connection, watch: Watch
+) -> Iterator[list[Row[*tuple[Any, ...]]]]:
+    """The rows that were read, each written before the next ones are."""
+    count = 0
     for rows in rows_of(table, reading):
         writing.execute(insert(table), [dict(row._mapping) for row in rows])
-        count, total = count + len(rows), (total + sum(map(fingerprint, rows))) % 2**128
+        count += len(rows)
         watch(table.name, count)
-    return count, total
+        yield rows
 
 
 def rows_of(table: Table, connection: Connection) -> Iterator[list[Row[*tuple[Any, ...]]]]:
@@ -66,6 +69,7 @@ def rows_of(table: Table, connection: Connection) -> Iterator[list[Row[*tuple[An
 
 
 def checksum(batches: Iterator[list[Row[*tuple[Any, ...]]]]) -> tuple[int, int]:
+    """How many rows, and what they add up to."""
     count, total = 0, 0
     for rows in batches:
         count, total = count + len(rows), (total + sum(map(fingerprint, rows))) % 2**128
