@@ -27,6 +27,7 @@ from mailer.errors import BadInput, Interrupted, MailerError, NotAllowed
 from mailer.models import Digest
 from mailer.states import DigestState, Frequency
 from mailer.subscriptions import restoring
+from mailer.vitals import TROUBLES
 
 FURTHEST = timedelta(days=1000)
 
@@ -216,7 +217,7 @@ def watching(digest_id: int) -> Iterator[Watch]:
             tally = before[0].plus(meter.counts, meter.retried)
             rate = meter.rate()
             words = [looking.pace(rate, round(tally.untried / rate))] if rate else []
-            troubles = [f"{getattr(tally, state)} {state}" for state in looking.TROUBLES if getattr(tally, state)]
+            troubles = [f"{getattr(tally, state)} {state}" for state in TROUBLES if getattr(tally, state)]
             move(tally.accepted, tally.enlisted, "; ".join([*words, *troubles]))
 
         yield watch

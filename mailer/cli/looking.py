@@ -19,7 +19,6 @@ from mailer.subscriptions.tables import TableWriter
 digest_id_argument = click.argument("digest_id", type=ID, metavar="ID")
 json_option = click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 REPORT = ("email", "state", "attempts", "time", "reply")
-TROUBLES = (DeliveryState.DEFERRED, DeliveryState.BOUNCED, DeliveryState.BLOCKED, DeliveryState.UNKNOWN)
 
 
 def subject(digest: Digest) -> str:
