@@ -17,6 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from mailer import logs
 from mailer.config import Config
 from mailer.db import db, engine_options, explain
+from mailer.delivery import outbox
 from mailer.errors import ConfigError, MailerError, Overloaded
 from mailer.languages import Languages, day, offered
 from mailer.letters.slots import slot
@@ -51,6 +52,8 @@ def create_app(config: Config | None = None, *, lean: bool = False) -> Flask:
     configure_database(app)
     Mail(app)
     Languages(app, locale_selector=choose_language, default_timezone=config.timezone)
+    if config.engine == "celery":
+        add_broker(app)
     if not lean:
         add_pages(app)
         add_migrations(app)
@@ -105,6 +108,16 @@ def add_pages(app: Flask) -> None:
     from mailer import web
 
     web.register(app)
+
+
+def add_broker(app: Flask) -> None:
+    """Workers are told of letters as soon as they are written."""
+    try:
+        from mailer.broker import Herald
+    except ImportError:
+        raise ConfigError("ENGINE celery needs Celery: pip install 'mailer[celery]'") from None
+    herald = app.extensions["mailer.herald"] = Herald()  # which the signal holds but weakly
+    outbox.filled.connect(herald.on_filled)
 
 
 def add_migrations(app: Flask) -> None:

@@ -84,6 +84,20 @@ class Config:
         500, parsing.whole_number(1, 1_000_000), "Letters over one SMTP connection before it is opened anew"
     )
     send_rate: int = setting(0, parsing.whole_number(0, 1_000_000), "Messages a second over all sessions; 0 = no limit")
+    engine: str = setting(
+        "embedded",
+        parsing.choice("embedded", "celery"),
+        "Who sends: embedded (serve, work, the command itself) or celery (workers on any number of machines)",
+    )
+    broker_url: str = setting(
+        "amqp://guest:guest@127.0.0.1:5672//",
+        parsing.required_text,
+        "With celery: RabbitMQ (amqp://user:password@host//) or Redis (redis://:password@host/0)",
+        secret=True,
+    )
+    send_workers: int = setting(
+        4, parsing.whole_number(1, 256), "With celery: workers at one digest at once, each with its own sessions"
+    )
     journal_folder: str = setting(
         "journal", parsing.required_text, "Where senders write down each letter they begin (from the working folder)"
     )

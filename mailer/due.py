@@ -47,14 +47,15 @@ def deliver_outbox(stop: threading.Event) -> list[str]:
     return ["letters: delivered what was waiting"]
 
 
-def send_digests(stop: threading.Event) -> list[str]:
-    """Also those that compose themselves: a window is closed before its digest is looked for."""
+def send_digests(stop: threading.Event, deliver: Callable[[int], None] | None = None) -> list[str]:
+    """Also those that compose themselves: a window is closed before its digest is looked for. `deliver`: who does that,
+    if not we."""
     restoring.reapply()
     try:
         closed = schedule.run()
     except Busy:
         closed = []
-    return closed + [f"digest {digest_id}: worked on" for digest_id in sending.send_due(stop)]
+    return closed + [f"digest {digest_id}: worked on" for digest_id in sending.send_due(stop, deliver)]
 
 
 def name_waiting() -> Piece:

@@ -543,16 +543,32 @@ class MailServer(Base):
     seen_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
 
 
+class Pace(Base):
+    """Turns that all senders take together: of a rate, or of a provider that is not to be hurried. Times are seconds
+    since 1970, by the database's clock."""
+
+    __tablename__ = "pace"
+
+    name: Mapped[str] = mapped_column(String(300), primary_key=True)
+    free_at: Mapped[float]  # until when its turns are taken
+    tail_at: Mapped[float]  # until when letters that got none have been told to come again
+    # Of a provider that complained: how many letters a second it is trusted with, and since when.
+    rate: Mapped[float | None]
+    slowed_at: Mapped[float | None]
+
+
 class Run(Base):
     """A sender at work in a scope (a digest, or the letters that belong to none), or one that died at it: it is there
-    for as long as rows of the ledger are its own."""
+    for as long as rows of the ledger are its own. Those of one scope have a seat each."""
 
     __tablename__ = "run"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     uid: Mapped[str] = mapped_column(String(32), unique=True, default=fresh_uid)  # names its journal
     digest_id: Mapped[int | None] = mapped_column(ForeignKey("digest.id"))
+    seat: Mapped[int] = mapped_column(default=0)
     host: Mapped[str] = mapped_column(String(255))
+    folder: Mapped[str] = mapped_column(String(32), default="")  # names the folder that holds its journal
     begun_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     beat_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     journaled: Mapped[int] = mapped_column(BigInteger, default=0)  # octets that its journal held at the last beat

@@ -1,8 +1,7 @@
 """`mailer digest …`: composing and sending. Looking at one is in `looking`, `proofs` and `checking`."""
 
 import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,24 +9,18 @@ from zoneinfo import ZoneInfo
 import click
 
 from mailer import audit
-from mailer.cli import checking, editing, looking, proofs, scheduling
-from mailer.cli.common import ID, Day, Moment, as_json, progress, say, stop_on_signals, with_app
+from mailer.cli import checking, editing, following, looking, proofs, scheduling
+from mailer.cli.common import ID, Day, Moment, as_json, say, stop_on_signals, with_app
 from mailer.cli.looking import digest_id_argument, json_option
 from mailer.config import settings
 from mailer.db import now
-from mailer.delivery import account
-from mailer.delivery.account import Tally
-from mailer.delivery.engine import Watch
-from mailer.delivery.meter import Meter
 from mailer.digests import announcements, introductions, sending
 from mailer.digests import compose as composing
 from mailer.digests.compose import Choice, Wishes
-from mailer.digests.sending import Status
-from mailer.errors import BadInput, Interrupted, MailerError, NotAllowed
+from mailer.errors import BadInput, Interrupted, NotAllowed
 from mailer.models import Digest
 from mailer.states import DigestState, Frequency
 from mailer.subscriptions import restoring
-from mailer.vitals import TROUBLES
 
 FURTHEST = timedelta(days=1000)
 
@@ -117,6 +110,7 @@ def choice(what: Sequence[str], since: date | None) -> Choice:
 @click.option("--rate", type=click.IntRange(0, 1_000_000), metavar="N", help="Letters a second; 0 = no limit.")
 @click.option("--force", is_flag=True, help="Send it although `digest check` finds errors; say why with --reason.")
 @click.option("--reason", metavar="TEXT", help="Why it goes out all the same. Stands in the audit log.")
+@click.option("--detach", is_flag=True, help="Leave it to the workers, and don't wait (ENGINE celery).")
 @json_option
 @with_app
 def send(
@@ -128,6 +122,7 @@ def send(
     rate: int | None,
     force: bool,
     reason: str | None,
+    detach: bool,
     wants_json: bool,
 ) -> None:
     """Freeze the digest, enlist every confirmed subscriber, deliver. Run again, it goes on where it stopped.
@@ -137,21 +132,21 @@ def send(
     --rate holds for this digest, whatever SEND_RATE says. While another process is sending it, that one changes its
     pace and this command ends.
 
+    Where workers send (ENGINE celery) it hands the digest out and shows how far they are.
+
     \b
     Example:  mailer digest send 1 --yes --expect 2000 --rate 50
     """
     if force != bool(reason and reason.strip()):
         raise click.UsageError("--force and --reason go together")
+    if detach and settings().engine != "celery":
+        raise click.UsageError("--detach leaves a digest to workers, and ENGINE is embedded: this command sends it")
     digest = composing.find(digest_id)
     sending.check_startable(digest)
     moment = future(at) if at else None
     restoring.reapply()  # before people are counted
     if digest.state in sending.STARTABLE:
-        count = sending.audience(digest)
-        check_audience(count, expect, digest_id)
-        if not yes:
-            checking.warn(digest, moment, forced=force)
-            ask(question(digest, count, moment))
+        make_sure(digest, moment, expect, ask_first=not yes, forced=force)
     when = f" at {moment.isoformat()}" if moment else ""
     audit.note_now("digest send", f"digest {digest_id}{when}{checking.in_spite_of(digest, reason)}")
     if moment:
@@ -163,12 +158,22 @@ def send(
     if rate is not None:
         sending.set_rate(digest_id, rate)
     gc.freeze()  # what is loaded by now stays: the collector need not look through it again and again
-    with stop_on_signals() as stop, watching(digest_id) as watch:
-        try:
-            status = sending.send(digest_id, stop=stop, watch=watch, forced=force)
-        except MailerError as error:
-            raise with_tally(error, digest_id) from error
-    conclude(status, interrupted=stop.is_set(), wants_json=wants_json)
+    if detach:
+        following.hand_out(digest_id, forced=force)
+        say(f"workers send digest {digest_id}; look with 'mailer digest status {digest_id}'")
+        return
+    with stop_on_signals() as stop:
+        status = following.send(digest_id, stop, forced=force)
+    following.conclude(status, interrupted=stop.is_set(), wants_json=wants_json)
+
+
+def make_sure(digest: Digest, at: datetime | None, expect: int | None, *, ask_first: bool, forced: bool) -> None:
+    """Raises NotAllowed if it goes to others than expected, Interrupted unless somebody agrees."""
+    count = sending.audience(digest)
+    check_audience(count, expect, digest.id)
+    if ask_first:
+        checking.warn(digest, at, forced=forced)
+        ask(question(digest, count, at))
 
 
 def check_audience(count: int, expect: int | None, digest_id: int) -> None:
@@ -203,60 +208,6 @@ def future(at: datetime) -> datetime:
     if not now() < moment < now() + FURTHEST:
         raise BadInput(f"{moment:%Y-%m-%d %H:%M} is past, or years away; leave --at out to send now")
     return moment
-
-
-@contextmanager
-def watching(digest_id: int) -> Iterator[Watch]:
-    """A live line on a terminal: how many of how many, the rate of the last ten seconds, the time left, troubles."""
-    with progress("accepted") as move:
-        before: list[Tally] = []
-
-        def watch(meter: Meter) -> None:
-            if not before:  # now that everybody is enlisted
-                before.append(account.tally(digest_id))
-            tally = before[0].plus(meter.counts, meter.retried)
-            rate = meter.rate()
-            words = [looking.pace(rate, round(tally.untried / rate))] if rate else []
-            troubles = [f"{getattr(tally, state)} {state}" for state in TROUBLES if getattr(tally, state)]
-            move(tally.accepted, tally.enlisted, "; ".join([*words, *troubles]))
-
-        yield watch
-
-
-def with_tally(error: MailerError, digest_id: int) -> MailerError:
-    """The error with what is left and the command that goes on, once there is anything to go on with."""
-    if composing.find(digest_id).state is not DigestState.SENDING:
-        return error
-    return type(error)(
-        f"{error} ({looking.describe(sending.status(digest_id))}); go on with 'mailer digest send {digest_id}'"
-    )
-
-
-def conclude(status: Status, *, interrupted: bool, wants_json: bool) -> None:
-    """Print the account. Raises Interrupted while letters are left that the next run will try."""
-    if wants_json:
-        as_json(status.as_json())
-    else:
-        say(looking.describe(status))
-    tally, again = status.tally, f"go on with 'mailer digest send {status.digest}'"
-    if status.state is DigestState.CANCELLED:
-        raise Interrupted(f"digest {status.digest} was cancelled meanwhile; nothing more goes out")
-    if status.state is DigestState.PAUSED:
-        raise Interrupted(f"paused; 'mailer digest resume {status.digest}', then {again}")
-    if interrupted and tally.open:
-        raise Interrupted(f"stopped; {tally.queued + tally.deferred} letters stay queued; {again}")
-    if status.next_at and tally.deferred:
-        when = composing.local(status.next_at)
-        raise Interrupted(
-            f"the mail server put {tally.deferred} letters off; 'mailer serve' or 'mailer run-due' "
-            f"tries them again from {when:%H:%M %Z} on"
-        )
-    if tally.unknown:
-        click.echo(
-            f"of {tally.unknown} letters nobody knows whether they arrived: 'mailer digest report {status.digest}' "
-            f"names them, 'mailer digest retry {status.digest} --unknown' sends them again",
-            err=True,
-        )
 
 
 @command.command()

@@ -30,7 +30,7 @@ THREADS = 6  # of which three may wait for the DNS; one interpreter answers all,
 @click.option("--port", default=8000, show_default=True, help="The port to listen on.", type=click.IntRange(0, 65535))
 @click.option("--no-sender", is_flag=True, help="Only the site; 'mailer work' sends.")
 def command(host: str, port: int, *, no_sender: bool) -> None:
-    """Serve the site, and send what is due in the same process.
+    """Serve the site, and send what is due in the same process, unless workers do that (ENGINE).
 
     \b
     Example, behind a proxy that speaks TLS:  mailer serve --port 8000
@@ -40,7 +40,10 @@ def command(host: str, port: int, *, no_sender: bool) -> None:
     with application() as app:
         the_list()  # a database that isn't ready is said now, not to the first visitor
         end_on_sigterm()
-        with serving(app, host, port, sender=not no_sender) as server, suppress(KeyboardInterrupt):
+        with (
+            serving(app, host, port, sender=not no_sender and settings().engine == "embedded") as server,
+            suppress(KeyboardInterrupt),
+        ):
             address = f"http://{host}:{server.effective_port}"
             say(f"serving on {address} (public address: {settings().base_url}); stop with Ctrl-C")
             server.run()

@@ -97,6 +97,19 @@ def is_due(digest_id: int | None) -> bool:
     return any(db.session.scalar(query) for query in [at_work, *due])
 
 
+def is_neglected(digest_id: int | None) -> bool:
+    """Whether something is due and no living sender is at it."""
+    alive = exists().where(runs_in(digest_id), Run.beat_at > now() - STALE_BEAT)
+    return not db.session.scalar(select(alive)) and is_due(digest_id)
+
+
+def free_seats(digest_id: int, number: int) -> list[int]:
+    """Those of so many seats in which no living sender is."""
+    alive = select(Run.seat).where(runs_in(digest_id), Run.beat_at > now() - STALE_BEAT)
+    taken = set(db.session.scalars(alive))
+    return [seat for seat in range(number) if seat not in taken]
+
+
 def is_open(session: Session, digest: Digest) -> bool:
     """Whether a letter of the digest is still to be tried. Quick however many there are."""
     left = (and_(in_scope(digest.id), Delivery.next_at.is_not(None)), untried(digest.id, digest.cursor))
@@ -124,24 +137,26 @@ class OtherRun(NamedTuple):
 
     id: int
     uid: str
+    seat: int
     host: str
+    folder: str
     beat_at: datetime
     journaled: int
 
 
 def runs(digest_id: int | None) -> list[OtherRun]:
-    columns = (Run.id, Run.uid, Run.host, Run.beat_at, Run.journaled)
+    columns = (Run.id, Run.uid, Run.seat, Run.host, Run.folder, Run.beat_at, Run.journaled)
     return [OtherRun(*row) for row in db.session.execute(select(*columns).where(runs_in(digest_id)).order_by(Run.id))]
 
 
-def claimed_by(run_id: int, digest_id: int | None) -> Sequence[int]:
-    return db.session.scalars(select(Delivery.id).where(in_scope(digest_id), Delivery.run_id == run_id)).all()
+def claimed_by(session: Session, run_id: int, digest_id: int | None) -> Sequence[int]:
+    return session.scalars(select(Delivery.id).where(in_scope(digest_id), Delivery.run_id == run_id)).all()
 
 
 def rate(digest_id: int) -> float | None:
-    """Letters a second that a living sender delivers; None if there is none."""
+    """Letters a second that living senders deliver together; None if there are none."""
     alive = Run.beat_at > now() - STALE_BEAT
-    return db.session.scalar(select(Run.rate).where(Run.digest_id == digest_id, alive))
+    return db.session.scalar(select(func.sum(Run.rate)).where(Run.digest_id == digest_id, alive))
 
 
 def last_letters(session: Session, subscriber_id: int) -> dict[LetterKind, datetime]:

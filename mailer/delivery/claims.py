@@ -5,7 +5,7 @@ Its statements are built once: at the speed of the wire, building them would cos
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mailer.db import now, transaction
+from mailer.delivery import turns
 from mailer.delivery.ledger import cancel, gets_digests, in_scope, owned, settle
 from mailer.delivery.outcomes import Outcome
 from mailer.errors import DatabaseError
@@ -40,6 +41,7 @@ Query = Select[*tuple[Any, ...]]
 Column = InstrumentedAttribute[Any]
 
 PUT_OFF = timedelta(hours=1)  # how long letters to a provider that refuses everybody wait
+EVERYBODY = "everybody"  # the pace of all letters but those of a digest that has a rate of its own
 LEFT = "left the list, or paused, before the letter went out"
 
 
@@ -71,12 +73,13 @@ class Settlement(NamedTuple):
 @dataclass(frozen=True)
 class Turn:
     """What a run has to write down: outcomes, letters that were not begun, refusals that were no verdicts. And how
-    many letters it wants."""
+    many letters it wants, at which rate."""
 
     settlements: Sequence[Settlement] = ()
     untouched: Sequence[int] = ()
     overruled: Sequence[int] = ()
     wanted: int = 0
+    rate: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,9 @@ class Claim:
     letters: list[Letter]
     found: bool = False
     going_on: bool = True
-    rate: int | None = None  # the digest's own, where it has one
+    rate: int = 0  # letters a second, of all who keep this pace together; 0: no limit
+    pace: str = EVERYBODY
+    begins_in: float = 0.0  # seconds until the first letter's turn comes
 
 
 class OwnRun(NamedTuple):
@@ -98,10 +103,17 @@ class OwnRun(NamedTuple):
     digest_id: int | None
 
 
-def begin_run(digest_id: int | None, host: str) -> OwnRun:
-    """To be called by the holder of the scope's lock."""
+class Place(NamedTuple):
+    """Where a sender is: on which machine, and the name of the folder that holds its journal."""
+
+    host: str
+    folder: str
+
+
+def begin_run(digest_id: int | None, seat: int, uid: str, place: Place) -> OwnRun:
+    """To be called by the holder of the seat's lock, whose journal is there."""
     with transaction() as session:
-        run = Run(digest_id=digest_id, host=host)
+        run = Run(digest_id=digest_id, seat=seat, uid=uid, host=place.host, folder=place.folder)
         session.add(run)
         session.flush()
         return OwnRun(run.id, run.uid, digest_id)
@@ -128,22 +140,34 @@ def take_turn(run: OwnRun, turn: Turn) -> Claim:
         overrule(session, turn.overruled, at + PUT_OFF)
         give_back(session, run.id, turn.untouched, at)
         if run.digest_id is None:
-            return Claim(*claim(session, run.id, outbox(), {"at": at, "limit": turn.wanted}))
-        return claim_of_digest(session, run.id, run.digest_id, turn.wanted, at)
+            claimed = Claim(*claim(session, run.id, outbox(), {"at": at, "limit": turn.wanted}), rate=turn.rate)
+        else:
+            claimed = claim_of_digest(session, run.id, run.digest_id, turn, at)
+        return in_turn(session, claimed)
 
 
-def claim_of_digest(session: Session, run_id: int, digest_id: int, wanted: int, at: datetime) -> Claim:
+def claim_of_digest(session: Session, run_id: int, digest_id: int, turn: Turn, at: datetime) -> Claim:
     """Nothing while the digest is paused or cancelled. What waited goes before what was never tried."""
-    digest = session.connection().execute(standing(), {"digest": digest_id}).one()
+    digest = session.connection().execute(standing(claims=turn.wanted > 0), {"digest": digest_id}).one()
+    rate = turn.rate if digest.rate is None else digest.rate
     if digest.state is not DigestState.SENDING:
-        return Claim([], going_on=False, rate=digest.rate)
-    about = {"digest": digest_id, "list": digest.list_id, "at": at, "limit": wanted}
+        return Claim([], going_on=False, rate=rate)
+    about = {"digest": digest_id, "list": digest.list_id, "at": at, "limit": turn.wanted}
     letters, found = claim(session, run_id, waiting(), about)
-    if len(letters) < wanted:
-        about |= {"cursor": digest.cursor, "limit": wanted - len(letters)}
+    if len(letters) < turn.wanted:
+        about |= {"cursor": digest.cursor, "limit": turn.wanted - len(letters)}
         more, found_more = claim_untried(session, run_id, about, digest.enlisted_at)
         letters, found = letters + more, found or found_more
-    return Claim(letters, found, rate=digest.rate)
+    pace = EVERYBODY if digest.rate is None else f"digest {digest_id}"
+    return Claim(letters, found, rate=rate, pace=pace)
+
+
+def in_turn(session: Session, claim: Claim) -> Claim:
+    """With the turns of its letters, where there is a rate to keep."""
+    if not (claim.rate and claim.letters):
+        return claim
+    taken = turns.take(session, claim.pace, claim.rate, len(claim.letters))
+    return replace(claim, begins_in=max(0.0, taken.begins_in))
 
 
 def claim(session: Session, run_id: int, query: Query, about: dict[str, Any]) -> tuple[list[Letter], bool]:
@@ -191,12 +215,13 @@ def cancel_gone(session: Session, rows: Sequence[int]) -> None:
 
 
 @cache
-def standing() -> Query:
-    """How a digest stands. All its letters were enlisted at the same moment."""
+def standing(*, claims: bool) -> Query:
+    """How a digest stands. All its letters were enlisted at the same moment. Those who claim pass one after another:
+    they move its cursor."""
     enlisted = select(Delivery.created_at).where(Delivery.digest_id == bindparam("digest")).limit(1)
     columns = (Digest.state, Digest.list_id, Digest.cursor, Digest.rate)
-    query = select(*columns, enlisted.scalar_subquery().label("enlisted_at"))
-    return query.where(Digest.id == bindparam("digest"))
+    query = select(*columns, enlisted.scalar_subquery().label("enlisted_at")).where(Digest.id == bindparam("digest"))
+    return query.with_for_update(of=Digest, key_share=True) if claims else query
 
 
 @cache

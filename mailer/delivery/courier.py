@@ -106,7 +106,8 @@ class Courier(threading.Thread):
         """Seconds until there is something to do that no socket tells."""
         pauses = [0.0 if self.touched else TICK]
         if self.idle and self.desk.letters and not self.desk.closed:
-            pauses += [lane.wait(self.desk.pace) for lane in self.idle]
+            turn = self.desk.wait()
+            pauses += [lane.wait(turn) for lane in self.idle]
         return min(pauses)
 
     def employ(self, lane: Lane, bell: Bell, helpers: ThreadPoolExecutor) -> None:

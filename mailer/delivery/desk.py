@@ -4,8 +4,9 @@ and letters that were not begun out."""
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
 
 from mailer.delivery.claims import Letter, Settlement
 from mailer.delivery.pace import Pace
@@ -13,10 +14,18 @@ from mailer.delivery.pace import Pace
 STALE_SECONDS = 5.0  # a claimed letter not begun by then is claimed anew, so that who left meanwhile gets none
 
 
+class Waiting(NamedTuple):
+    """A claimed letter, when its turn comes, and until when it may be begun. By the monotonic clock."""
+
+    begins_at: float
+    fresh_until: float
+    letter: Letter
+
+
 class Desk:
     def __init__(self, pace: Pace) -> None:
         self.pace = pace
-        self.letters: deque[tuple[float, Letter]] = deque()  # with the moment until which they are fresh
+        self.letters: deque[Waiting] = deque()
         self.settled: deque[Settlement] = deque()
         self.untouched: deque[int] = deque()
         self.low = 0  # the run is woken when no more letters than that are left
@@ -27,9 +36,11 @@ class Desk:
 
     # For the run.
 
-    def fill(self, letters: list[Letter]) -> None:
-        fresh_until = time.monotonic() + STALE_SECONDS
-        self.letters.extend((fresh_until, letter) for letter in letters)
+    def fill(self, letters: Sequence[Letter], turns: Iterable[float] = repeat(0.0)) -> None:
+        """`turns`: in how many seconds each one's turn comes; at once if none are given."""
+        now = time.monotonic()
+        fresh_until = now + STALE_SECONDS
+        self.letters.extend(Waiting(now + turn, fresh_until, each) for each, turn in zip(letters, turns, strict=False))
         self.wake()
 
     def collect(self) -> tuple[list[Settlement], list[int]]:
@@ -48,17 +59,25 @@ class Desk:
     def take(self) -> Letter | None:
         """The next letter, if there is one and its turn has come."""
         while not self.closed and (found := self.fetch()):
-            fresh_until, letter = found
-            if time.monotonic() > fresh_until:
-                self.give_back(letter)
-            elif self.pace.rate and not self.pace.take():
+            now = time.monotonic()
+            if now > found.fresh_until:
+                self.give_back(found.letter)
+            elif now < found.begins_at or (self.pace.rate and not self.pace.take()):
                 self.letters.appendleft(found)
                 return None
             else:
-                return letter
+                return found.letter
         return None
 
-    def fetch(self) -> tuple[float, Letter] | None:
+    def wait(self) -> float:
+        """How many seconds the next turn is away."""
+        try:
+            turn = self.letters[0].begins_at
+        except IndexError:
+            turn = 0.0
+        return max(self.pace.wait(), turn - time.monotonic(), 0.0)
+
+    def fetch(self) -> Waiting | None:
         """Whoever fetches a letter has it alone: courier and run may be here at the same time."""
         try:
             return self.letters.popleft()
@@ -73,7 +92,7 @@ class Desk:
     def clear(self) -> None:
         """Give back all that lies here."""
         while found := self.fetch():
-            self.give_back(found[1])
+            self.give_back(found.letter)
 
     def hand_in(self, settlements: list[Settlement]) -> None:
         self.settled.extend(settlements)

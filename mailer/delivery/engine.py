@@ -4,7 +4,8 @@
       ▲                 │         └──▶ journal
       └─────settle──────┘
 
-One run at a time in each scope (a digest, or the outbox of single letters), held by a lock that dies with its process.
+A run has a seat in its scope (a digest, or the outbox of single letters), held by a lock that dies with its process.
+Where all work is done by one process, each scope has one seat.
 All of the database's work is done here, in the run's own thread, a few hundred letters at a time.
 """
 
@@ -13,6 +14,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from itertools import count as moments
+from itertools import repeat
+from math import ceil
 from pathlib import Path
 
 from flask import current_app
@@ -21,10 +25,10 @@ from mailer.config import settings
 from mailer.db import exclusive, now
 from mailer.delivery import claims, ledger, outbox, recovery, relay
 from mailer.delivery.breaker import Breaker, domain
-from mailer.delivery.claims import PUT_OFF, Claim, Letter, Settlement, Turn
+from mailer.delivery.claims import PUT_OFF, Claim, Letter, Place, Settlement, Turn
 from mailer.delivery.courier import Courier
 from mailer.delivery.desk import Desk
-from mailer.delivery.journal import Journal
+from mailer.delivery.journal import Journal, identity
 from mailer.delivery.meter import Meter
 from mailer.delivery.outcomes import Outcome
 from mailer.delivery.pace import Pace
@@ -33,6 +37,7 @@ from mailer.delivery.protocol import ServerRefuses
 from mailer.delivery.session import Session
 from mailer.errors import DatabaseError
 from mailer.links import links
+from mailer.models import fresh_uid
 from mailer.states import DeliveryState
 
 log = logging.getLogger(__name__)
@@ -40,6 +45,7 @@ log = logging.getLogger(__name__)
 TICK = 0.25  # seconds; a signal, a pause, a departure, a changed rate are noticed so soon
 BEAT = 1.0  # seconds between signs of life
 SOON = 0.1  # seconds; letters that go out sooner are too few
+MOMENT = 0.25  # seconds
 MOST_AHEAD = 2000  # letters claimed at once; more would not be faster, only be in doubt if the journal were lost
 SETTLE_PATIENCE = (0.0, 1.0, 5.0)
 Watch = Callable[[Meter], None]
@@ -49,12 +55,17 @@ class Run:
     """One pass over a scope's due letters, by a courier with a few sessions."""
 
     def __init__(
-        self, digest_id: int | None, sessions: int, stop: threading.Event, still_held: Callable[[], bool]
+        self, digest_id: int | None, seat: int, sessions: int, stop: threading.Event, still_held: Callable[[], bool]
     ) -> None:
-        """Raises JournalError if there is no place for its journal."""
+        """Raises JournalError if there is no place for its journal, DatabaseError."""
         self.config, self.stop, self.still_held = settings(), stop, still_held
-        self.row = claims.begin_run(digest_id, socket.gethostname())
-        self.journal = Journal(Path(self.config.journal_folder), self.row.uid)
+        folder, uid = Path(self.config.journal_folder), fresh_uid()
+        self.journal = Journal(folder, uid)  # first: a run without a journal is taken for dead
+        try:
+            self.row = claims.begin_run(digest_id, seat, uid, Place(socket.gethostname(), identity(folder)))
+        except DatabaseError:
+            self.journal.remove()
+            raise
         self.packer = Packer(self.config, links())
         self.desk, self.meter, self.breaker = Desk(Pace(self.config.send_rate)), Meter(), Breaker()
         mail = current_app.extensions["mail"]
@@ -103,10 +114,10 @@ class Run:
             self.beat()
         settlements, untouched = self.desk.collect()
         overruled = self.weigh(settlements)
-        claim = self.persist(Turn(settlements, untouched, overruled, wanted))
+        claim = self.persist(Turn(settlements, untouched, overruled, wanted, self.config.send_rate))
         self.out += len(claim.letters) - len(settlements) - len(untouched)
-        self.desk.pace.rate = self.config.send_rate if claim.rate is None else claim.rate
-        self.supply(claim.letters, wanted, in_trouble=bool(untouched))
+        self.desk.pace.rate = claim.rate
+        self.supply(claim, wanted, in_trouble=bool(untouched))
         if not claim.going_on or (wanted and not claim.found and not self.out):
             self.desk.close()
         elif claim.found and not claim.letters:  # all of them left the list: look further at once
@@ -114,17 +125,19 @@ class Run:
 
     def wanted(self) -> int:
         """How many letters to claim: twice as many as before when those went out quickly, and where a rate is set no
-        more than a second's."""
+        more than go out in a moment: others who keep it have to wait for them."""
         waiting = len(self.desk.letters)
         if waiting > self.desk.low or self.desk.closed:
             return 0
         if time.monotonic() < self.claimed_at + SOON:
             self.ahead *= 2
-        self.ahead = min(self.ahead, self.desk.pace.rate or MOST_AHEAD, MOST_AHEAD)
+        moment = ceil(self.desk.pace.rate * MOMENT) or MOST_AHEAD
+        self.ahead = min(self.ahead, moment, MOST_AHEAD)
         return max(0, self.ahead - waiting)
 
-    def supply(self, letters: list[Letter], wanted: int, *, in_trouble: bool) -> None:
+    def supply(self, claim: Claim, wanted: int, *, in_trouble: bool) -> None:
         """Hand claimed letters to the courier, but for those to a provider that refuses everybody."""
+        letters = claim.letters
         if wanted:
             self.claimed_at = time.monotonic()
             self.desk.low = self.ahead // 2 if len(letters) == wanted else 0
@@ -134,7 +147,7 @@ class Run:
         if held := [letter for letter in letters if self.breaker.is_open(letter.email)] if self.breaker.open else []:
             self.hold(held)
             letters = [letter for letter in letters if not self.breaker.is_open(letter.email)]
-        self.desk.fill(letters)
+        self.desk.fill(letters, moments(claim.begins_in, 1 / claim.rate) if claim.rate else repeat(0.0))
 
     def hold(self, letters: list[Letter]) -> None:
         said = Outcome(DeliveryState.DEFERRED, "not tried: its provider refuses everybody at present")
@@ -202,23 +215,28 @@ class Run:
         return True
 
 
-def scope(digest_id: int | None) -> str:
-    return "the-letters" if digest_id is None else f"digest-{digest_id}"
+def scope(digest_id: int | None, seat: int = 0) -> str:
+    name = "the-letters" if digest_id is None else f"digest-{digest_id}"
+    return f"{name}-seat-{seat}" if seat else name
 
 
 def deliver(
     digest_id: int | None,
     *,
+    seat: int = 0,
     sessions: int = 1,
     stop: threading.Event | None = None,
     watch: Watch = lambda _: None,
 ) -> None:
-    """Deliver what is due of a digest, or of the outbox (None). Raises Busy if another process is at it."""
+    """Deliver what is due of a digest, or of the outbox (None). Raises Busy if another process is at it.
+
+    `seat`: several may work on one digest side by side, each in a seat of its own.
+    """
     stop = stop or threading.Event()
-    with exclusive(scope(digest_id)) as still_held:
-        recovery.recover(digest_id)
-        Run(digest_id, sessions, stop, still_held).work(watch)
+    with exclusive(scope(digest_id, seat)) as still_held:
+        recovery.recover(digest_id, seat)
+        Run(digest_id, seat, sessions, stop, still_held).work(watch)
         # A letter that one person waits for is worth a second copy; of a digest nobody wants two.
         resend = digest_id is None or settings().on_unknown == "resend"
         if resend and not stop.is_set() and ledger.resend_unknown(digest_id):
-            Run(digest_id, sessions, stop, still_held).work(watch)
+            Run(digest_id, seat, sessions, stop, still_held).work(watch)

@@ -14,6 +14,7 @@ until the machine is started anew.
 import errno
 import fcntl
 import os
+import secrets
 import time
 import zlib
 from collections.abc import Collection, Mapping, Sequence
@@ -21,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from mailer.delivery.outcomes import Outcome
 from mailer.errors import MailerError
@@ -75,6 +77,26 @@ def journal_path(folder: Path, run: str) -> Path:
     return folder / f"{run}.journal"
 
 
+def identity(folder: Path) -> str:
+    """Names the folder, for ever: whoever can read this name there can read its journals. Raises JournalError."""
+    path = folder / "identity"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            with NamedTemporaryFile("w", dir=folder) as fresh:
+                fresh.write(secrets.token_hex(16))
+                fresh.flush()
+                with suppress(FileExistsError):  # another process was quicker
+                    os.link(fresh.name, path)
+        return path.read_text(encoding="ascii")
+    except OSError as error:
+        raise no_journal(folder, error) from error
+
+
+def no_journal(folder: Path, error: OSError) -> JournalError:
+    return JournalError(f"no journal can be made in {folder} ({error.strerror}): see JOURNAL_FOLDER")
+
+
 def boot() -> str:
     """Names the time since this machine was started; `-` where the system doesn't tell (only Linux does)."""
     try:
@@ -93,7 +115,7 @@ class Journal:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         except OSError as error:
-            raise JournalError(f"no journal can be made in {folder} ({error.strerror}): see JOURNAL_FOLDER") from error
+            raise no_journal(folder, error) from error
         try:
             with suppress(OSError):  # a file system without locks: the ledger's own lock has to do
                 fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)

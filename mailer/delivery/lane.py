@@ -4,7 +4,6 @@ import socket
 import time
 from concurrent.futures import Executor, Future
 
-from mailer.delivery.pace import Pace
 from mailer.delivery.protocol import ServerTrouble
 from mailer.delivery.session import Session
 from mailer.errors import MailServerError
@@ -50,11 +49,12 @@ class Lane:
         self.watched, self.listens = self.session.stream, True
         return self.watched
 
-    def wait(self, pace: Pace) -> float:
-        """Seconds until it can begin with a letter, or be opened for one. Whoever opens it rings."""
+    def wait(self, turn: float) -> float:
+        """Seconds until it can begin with a letter whose turn comes in `turn` seconds, or be opened for one. Whoever
+        opens it rings."""
         if self.opening or self.trouble:
             return FOR_EVER
-        return pace.wait() if self.session.is_open else max(0.0, self.not_before - time.monotonic())
+        return turn if self.session.is_open else max(0.0, self.not_before - time.monotonic())
 
     def rest(self, trouble: ServerTrouble) -> None:
         """Try again after a while, or never."""

@@ -7,10 +7,11 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from pathlib import Path
 
 from mailer.config import settings
-from mailer.db import now, transaction
+from mailer.db import now, take_turns, transaction
 from mailer.delivery import account, claims, journal, ledger
 from mailer.delivery.account import OtherRun
 from mailer.delivery.journal import Account, Entry, JournalError
@@ -23,33 +24,61 @@ log = logging.getLogger(__name__)
 # A sender on another machine is dead when it was silent for so long. It stops by itself long before: what it claimed
 # goes stale after seconds, and it can claim nothing without the database.
 SILENCE = timedelta(seconds=30)
+# So long its letters wait for whoever can read its journal: those on the wire are few, those that it had claimed many.
+PATIENCE = timedelta(minutes=10)
 IN_DOUBT = Outcome(DeliveryState.UNKNOWN, "the sender stopped in mid-run; whether this letter arrived is not known")
 
 
-def recover(digest_id: int | None) -> None:
-    """Account for the rows of every run in this scope. To be called by the holder of the scope's lock.
+def recover(digest_id: int | None, seat: int | None = None) -> None:
+    """Account for the rows of every run in this scope that is dead. To be called by the holder of a seat's lock.
 
-    Raises Busy if one of them turns out to be alive: its lock was on a connection that the database ended.
+    Raises Busy if one in this seat (in any if none is given) turns out to be alive: its lock was on a connection that
+    the database ended. Or, where none is given, if another machine still has to account for its letters.
     """
     for run in account.runs(digest_id):
-        path = journal.journal_path(Path(settings().journal_folder), run.uid)
-        if is_alive(run, path):
+        fate, path = fate_of(run, Path(settings().journal_folder))
+        if fate is Fate.DEAD:
+            recover_run(run, path, digest_id)
+        elif fate is Fate.ALIVE and seat in (None, run.seat):
             raise Busy("another sender is still finishing its letters: let it end, then try again")
-        recover_run(run, path, account.claimed_by(run.id, digest_id))
+        elif fate is Fate.AWAY and seat is None:
+            raise Busy(f"what the sender on {run.host} had begun is known there only: start it, or try again later")
 
 
-def is_alive(run: OtherRun, path: Path) -> bool:
-    if run.host == socket.gethostname() or path.exists():
+class Fate(Enum):
+    ALIVE = auto()
+    DEAD = auto()
+    AWAY = auto()  # dead, and its journal is on another machine that may come back
+
+
+def fate_of(run: OtherRun, folder: Path) -> tuple[Fate, Path]:
+    """And where its journal is, if it is here."""
+    path = journal.journal_path(folder, run.uid)
+    is_ours = path.exists() or is_from(run, folder)
+    if is_alive(run, path, is_ours=is_ours):
+        return Fate.ALIVE, path
+    return Fate.DEAD if is_ours or run.beat_at < now() - PATIENCE else Fate.AWAY, path
+
+
+def is_from(run: OtherRun, folder: Path) -> bool:
+    """Whether its journal was in this folder, even if it is there no more. Those of older versions did not say."""
+    return run.folder == journal.identity(folder) if run.folder else run.host == socket.gethostname()
+
+
+def is_alive(run: OtherRun, path: Path, *, is_ours: bool) -> bool:
+    if is_ours:
         with suppress(PermissionError):
             return journal.is_held(path)
     return run.beat_at > now() - SILENCE
 
 
-def recover_run(run: OtherRun, path: Path, rows: Sequence[int]) -> None:
-    found = read_journal(run, path, rows)
-    never_begun = [row for row in rows if found.complete and row not in found.entries]
-    doubtful = sorted(set(rows).difference(never_begun))
+def recover_run(run: OtherRun, path: Path, digest_id: int | None) -> None:
     with transaction() as session:
+        take_turns(session, "recovering")  # another seat's holder may have found it, too
+        rows = account.claimed_by(session, run.id, digest_id)
+        found = read_journal(run, path, rows)
+        never_begun = [row for row in rows if found.complete and row not in found.entries]
+        doubtful = sorted(set(rows).difference(never_begun))
         claims.give_back(session, run.id, never_begun, now())
         for row in doubtful:
             ledger.settle(session, run.id, row, *verdict(found.entries.get(row, Entry())))

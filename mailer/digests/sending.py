@@ -4,11 +4,12 @@ Every step may be run again: a digest that was interrupted goes on where it stop
 """
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
+from functools import partial
 
 from flask import current_app
 from sqlalchemy import and_, select
@@ -192,6 +193,13 @@ def send(digest_id: int, *, stop: threading.Event, watch: Watch = lambda _: None
 
     Raises Busy if another process is sending it, MailServerError if the server stays in trouble: nothing is lost.
     """
+    begin(digest_id, forced=forced)
+    deliver(digest_id, stop=stop, watch=watch)
+    return status(digest_id)
+
+
+def begin(digest_id: int, *, forced: bool = False) -> None:
+    """Freeze and enlist, unless that was done. Raises as `approve` and `enlist` do."""
     digest = compose.find(digest_id)
     check_startable(digest)
     if digest.state in STARTABLE:
@@ -199,10 +207,13 @@ def send(digest_id: int, *, stop: threading.Event, watch: Watch = lambda _: None
         if digest.state is DigestState.DRAFT and not used:
             raise nobody(digest_id)  # before its words are frozen
         enlist(digest_id, approve(digest_id, used, forced=forced))
+
+
+def deliver(digest_id: int, *, seat: int = 0, stop: threading.Event, watch: Watch = lambda _: None) -> None:
+    """Deliver what is due of a digest that is being sent. Raises as `send` does."""
     if compose.find(digest_id).state is DigestState.SENDING:
-        engine.deliver(digest_id, sessions=settings().send_sessions, stop=stop, watch=watch)
+        engine.deliver(digest_id, seat=seat, sessions=settings().send_sessions, stop=stop, watch=watch)
         finish(digest_id)
-    return status(digest_id)
 
 
 def finish(digest_id: int) -> None:
@@ -219,8 +230,12 @@ def finish(digest_id: int) -> None:
             digest.sent_at = now()
 
 
-def send_due(stop: threading.Event) -> list[int]:
-    """Send what is due: digests whose time has come, and letters whose second try has. The digests worked on."""
+def send_due(stop: threading.Event, work: Callable[[int], None] | None = None) -> list[int]:
+    """Send what is due: digests whose time has come, and letters whose second try has. The digests worked on.
+
+    `work`: who delivers a digest that has begun; we do, if nobody is given.
+    """
+    work = work or partial(deliver, stop=stop)
     worked = []
     trouble: MailerError | None = None
     query = select(Digest).where(Digest.state.in_((DigestState.APPROVED, DigestState.SENDING)))
@@ -228,7 +243,8 @@ def send_due(stop: threading.Event) -> list[int]:
         if stop.is_set() or not has_work(digest):
             continue
         try:
-            send(digest.id, stop=stop)
+            begin(digest.id)
+            work(digest.id)
         except (Busy, NotAllowed):
             continue  # a `digest send` is at it, or somebody paused or cancelled it
         except MailerError as error:
