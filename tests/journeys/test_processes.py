@@ -11,6 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,18 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 @pytest.fixture
 def served(here: Installation) -> Iterator[tuple[Installation, str]]:
+    with serving(here) as url:
+        yield here, url
+
+
+@contextmanager
+def serving(here: Installation) -> Iterator[str]:
     """`mailer serve` on a free port; it must end cleanly on SIGTERM."""
     port = free_port()
     process = start(here, "serve", "--port", str(port), env={**os.environ, "PYTHONUNBUFFERED": "1"})
     assert process.stdout
     assert f"http://127.0.0.1:{port}" in process.stdout.readline()
-    yield here, f"http://127.0.0.1:{port}"
+    yield f"http://127.0.0.1:{port}"
     process.send_signal(signal.SIGTERM)
     code, _, said = finish(process)
     assert (code, "Traceback" in said) == (0, False), said
