@@ -5,10 +5,10 @@ COPY pyproject.toml README.md LICENSE ./
 COPY mailer mailer
 COPY templates templates
 COPY migrations migrations
-RUN pip wheel --no-cache-dir --wheel-dir /wheels . "gunicorn>=23"
+RUN pip wheel --no-cache-dir --wheel-dir /wheels ".[celery]" "gunicorn>=23"
 
 FROM python:3.13-slim
-RUN --mount=from=build,source=/wheels,target=/wheels pip install --no-cache-dir --no-index --find-links /wheels mailer gunicorn \
+RUN --mount=from=build,source=/wheels,target=/wheels pip install --no-cache-dir --no-index --find-links /wheels "mailer[celery]" gunicorn \
     && useradd --create-home --home-dir /srv/list mailer \
     && install --directory --owner mailer --group mailer --mode 700 /srv/list/journal
 COPY docs/gunicorn.conf.py /srv/list/gunicorn.conf.py

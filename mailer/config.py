@@ -21,7 +21,7 @@ from flask import current_app
 
 from mailer import parsing
 from mailer.errors import ConfigError
-from mailer.parsing import Limit, limits
+from mailer.parsing import Limit, Rate, limits
 
 PREFIX = "MAILER_"
 FILE = "mailer.toml"
@@ -94,6 +94,9 @@ class Config:
         parsing.required_text,
         "With celery: RabbitMQ (amqp://user:password@host//) or Redis (redis://:password@host/0)",
         secret=True,
+    )
+    provider_rates: tuple[Rate, ...] = setting(
+        (), parsing.rates, "Providers that get no more messages a second than so: gmail.com=50,outlook.com=20"
     )
     send_workers: int = setting(
         4, parsing.whole_number(1, 256), "With celery: workers at one digest at once, each with its own sessions"

@@ -95,6 +95,30 @@ def limits(value: Any) -> tuple[Limit, ...]:
     return tuple(Limit(item) for item in several(value)) if value not in ("", []) else ()
 
 
+class Rate(str):
+    """`gmail.com=50`: no more than 50 messages a second to addresses there. A text, so that it is shown as it was
+    written."""
+
+    domain: str
+    most: int
+
+    def __new__(cls, written: str) -> Self:
+        found = re.fullmatch(r"([^\s=@]+\.[^\s=@]+)=(\d{1,7})", written)
+        if not (found and int(found[2])):
+            raise ValueError(f"has {written!r}, which is not a provider's rate like gmail.com=50")
+        made = super().__new__(cls, written)
+        made.domain, made.most = found[1].lower(), int(found[2])
+        return made
+
+
+def rates(value: Any) -> tuple[Rate, ...]:
+    """Empty stands for "no limit"."""
+    found = tuple(Rate(item) for item in several(value)) if value not in ("", []) else ()
+    if len({each.domain for each in found}) != len(found):
+        raise ValueError("names a provider twice")
+    return found
+
+
 def several(value: Any) -> tuple[str, ...]:
     items = value if isinstance(value, list) else text(value).split(",")
     names = tuple(text(item) for item in items)

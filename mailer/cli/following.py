@@ -38,12 +38,12 @@ def send(digest_id: int, stop: threading.Event, *, forced: bool) -> Status:
 def live_line(digest_id: int) -> Iterator[Watch]:
     """A live line on a terminal: how many of how many, the rate of the last ten seconds, the time left, troubles."""
     with progress("accepted") as move:
-        before: list[Tally] = []
+        before: dict[Meter, Tally] = {}  # by runs: there may be several, one after another
 
         def watch(meter: Meter) -> None:
-            if not before:  # now that everybody is enlisted
-                before.append(account.tally(digest_id))
-            tally = before[0].plus(meter.counts, meter.retried)
+            if meter not in before:  # now that everybody is enlisted
+                before[meter] = account.tally(digest_id)
+            tally = before[meter].plus(meter.counts, meter.retried)
             move(tally.accepted, tally.enlisted, remark(tally, meter.rate()))
 
         yield watch

@@ -110,6 +110,12 @@ def free_seats(digest_id: int, number: int) -> list[int]:
     return [seat for seat in range(number) if seat not in taken]
 
 
+def holds_back(digest_id: int) -> bool:
+    """Whether letters of a digest wait for their turn at a provider that must not be hurried."""
+    waiting = and_(in_scope(digest_id), Delivery.next_at.is_not(None), Delivery.state == DeliveryState.QUEUED)
+    return bool(db.session.scalar(select(exists().where(waiting))))
+
+
 def is_open(session: Session, digest: Digest) -> bool:
     """Whether a letter of the digest is still to be tried. Quick however many there are."""
     left = (and_(in_scope(digest.id), Delivery.next_at.is_not(None)), untried(digest.id, digest.cursor))

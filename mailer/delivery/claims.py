@@ -4,8 +4,9 @@ Its statements are built once: at the speed of the wire, building them would cos
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -30,9 +31,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mailer.db import now, transaction
-from mailer.delivery import turns
+from mailer.delivery import providers, turns
+from mailer.delivery.breaker import domain
 from mailer.delivery.ledger import cancel, gets_digests, in_scope, owned, settle
 from mailer.delivery.outcomes import Outcome
+from mailer.delivery.providers import Rates
 from mailer.errors import DatabaseError
 from mailer.models import Delivery, Digest, Run, Subscriber, Subscription
 from mailer.states import DeliveryState, DigestState
@@ -72,14 +75,16 @@ class Settlement(NamedTuple):
 
 @dataclass(frozen=True)
 class Turn:
-    """What a run has to write down: outcomes, letters that were not begun, refusals that were no verdicts. And how
-    many letters it wants, at which rate."""
+    """What a run has to write down: outcomes, letters that were not begun, refusals that were no verdicts, providers
+    that complained and at which rate. And how many letters it wants, at which rate, with which limits of providers."""
 
     settlements: Sequence[Settlement] = ()
     untouched: Sequence[int] = ()
     overruled: Sequence[int] = ()
+    complaints: Rates = field(default_factory=dict)
     wanted: int = 0
     rate: int = 0
+    limits: Rates = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,8 @@ def take_turn(run: OwnRun, turn: Turn) -> Claim:
         settle_all(session, run.id, turn.settlements, at)
         overrule(session, turn.overruled, at + PUT_OFF)
         give_back(session, run.id, turn.untouched, at)
+        for provider, rate in turn.complaints.items():
+            providers.slow_down(session, provider, rate)
         if run.digest_id is None:
             claimed = Claim(*claim(session, run.id, outbox(), {"at": at, "limit": turn.wanted}), rate=turn.rate)
         else:
@@ -159,7 +166,31 @@ def claim_of_digest(session: Session, run_id: int, digest_id: int, turn: Turn, a
         more, found_more = claim_untried(session, run_id, about, digest.enlisted_at)
         letters, found = letters + more, found or found_more
     pace = EVERYBODY if digest.rate is None else f"digest {digest_id}"
-    return Claim(letters, found, rate=rate, pace=pace)
+    allowed = without_hurry(session, run_id, letters, turn.limits, at) if letters else letters
+    return Claim(allowed, found, rate=rate, pace=pace)
+
+
+def without_hurry(session: Session, run_id: int, letters: list[Letter], limits: Rates, at: datetime) -> list[Letter]:
+    """Those that may go now; letters that their provider can't have yet are put off."""
+    rates = providers.rates(session, limits)
+    if not rates:
+        return letters
+    domains = [domain(letter.email) for letter in letters]
+    wanted = Counter(each for each in domains if each in rates)
+    allowances = {each: providers.allow(session, each, rates[each], number) for each, number in sorted(wanted.items())}
+    moments = providers.split(domains, allowances)
+    late = [(letter.id, moment) for letter, moment in zip(letters, moments, strict=True) if moment is not None]
+    if late:
+        again = [{"row": row, "again": at + timedelta(seconds=moment)} for row, moment in late]
+        session.connection().execute(put_off(), [{"mine": run_id, **each} for each in again])
+    return [letter for letter, moment in zip(letters, moments, strict=True) if moment is None]
+
+
+@cache
+def put_off() -> Update:
+    """Queue claimed letters for later: no attempt is counted."""
+    mine = and_(Delivery.id == bindparam("row"), Delivery.run_id == bindparam("mine"))
+    return update(Delivery).where(mine).values(state=DeliveryState.QUEUED, run_id=None, next_at=bindparam("again"))
 
 
 def in_turn(session: Session, claim: Claim) -> Claim:

@@ -13,6 +13,7 @@ import logging
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from itertools import count as moments
 from itertools import repeat
@@ -23,7 +24,7 @@ from flask import current_app
 
 from mailer.config import settings
 from mailer.db import exclusive, now
-from mailer.delivery import claims, ledger, outbox, recovery, relay
+from mailer.delivery import claims, ledger, outbox, providers, recovery, relay
 from mailer.delivery.breaker import Breaker, domain
 from mailer.delivery.claims import PUT_OFF, Claim, Letter, Place, Settlement, Turn
 from mailer.delivery.courier import Courier
@@ -114,7 +115,10 @@ class Run:
             self.beat()
         settlements, untouched = self.desk.collect()
         overruled = self.weigh(settlements)
-        claim = self.persist(Turn(settlements, untouched, overruled, wanted, self.config.send_rate))
+        complaints = self.complaints(settlements)
+        limits = {each.domain: float(each.most) for each in self.config.provider_rates}
+        turn = Turn(settlements, untouched, overruled, complaints, wanted, self.config.send_rate, limits)
+        claim = self.persist(turn)
         self.out += len(claim.letters) - len(settlements) - len(untouched)
         self.desk.pace.rate = claim.rate
         self.supply(claim, wanted, in_trouble=bool(untouched))
@@ -175,6 +179,14 @@ class Run:
             self.desk.close(ServerRefuses(f"the mail server refuses every letter: {settlements[-1].outcome.reply}"))
             overruled += [row for row, _ in self.breaker.streak]
         return overruled
+
+    def complaints(self, settlements: list[Settlement]) -> dict[str, float]:
+        """Providers that find us too fast, and how many letters a second they had from this run."""
+        complaining = {domain(each.letter.email) for each in settlements if providers.complains(each.outcome)}
+        if not complaining:
+            return {}
+        share = Counter(domain(each.letter.email) for each in settlements)
+        return {each: self.meter.tried() * share[each] / len(settlements) for each in complaining}
 
     def tell_waits(self, settlements: list[Settlement]) -> None:
         """Of letters that somebody waits for: whoever watches wants to know for how long."""

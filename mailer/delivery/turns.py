@@ -34,6 +34,16 @@ def take(session: Session, name: str, rate: float, wanted: int, horizon: float =
     return Turns(free_at - clock, count)
 
 
+def queue_up(session: Session, name: str, rate: float, number: int, longest: float) -> float:
+    """In how many seconds so many letters that got no turn shall come for one, the first of them: when those that were
+    told so before have had theirs. At most `longest`."""
+    clock = database_clock(session)
+    row = locked(session, name)
+    begins_at = min(max(row.free_at, row.tail_at, clock), clock + longest)
+    session.execute(update(Pace).where(Pace.name == name).values(tail_at=begins_at + number / rate))
+    return begins_at - clock
+
+
 def locked(session: Session, name: str) -> Pace:
     query = select(Pace).where(Pace.name == name).with_for_update().execution_options(populate_existing=True)
     if session.scalar(query) is None:

@@ -34,6 +34,7 @@ from mailer.states import DeliveryState, DigestState
 
 STARTABLE = (DigestState.DRAFT, DigestState.APPROVED)
 STALE = timedelta(days=1)
+POLL_SECONDS = 1.0  # between looks for letters that waited for their turn at a provider
 RETRYABLE = {
     "failed": (DeliveryState.BOUNCED, DeliveryState.BLOCKED),
     "unknown": (DeliveryState.UNKNOWN,),
@@ -195,6 +196,10 @@ def send(digest_id: int, *, stop: threading.Event, watch: Watch = lambda _: None
     """
     begin(digest_id, forced=forced)
     deliver(digest_id, stop=stop, watch=watch)
+    while compose.find(digest_id).state is DigestState.SENDING and account.holds_back(digest_id):
+        if stop.wait(POLL_SECONDS):
+            break
+        deliver(digest_id, stop=stop, watch=watch)
     return status(digest_id)
 
 

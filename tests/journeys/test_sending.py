@@ -125,7 +125,7 @@ def test_a_journal_that_can_not_be_trusted_is_refused(here: Installation, damage
     here.mail_server.wait_for(20)
     process.kill()
     finish(process)
-    (journal,) = (here.folder / "journal").iterdir()
+    (journal,) = (here.folder / "journal").glob("*.journal")
     spoil(journal, damage)
     here.configure(SEND_RATE=0)
     code, _, said = finish(start(here, "digest", "send", str(digest)))
@@ -163,7 +163,7 @@ def test_a_journal_leaves_only_what_was_on_the_wire_in_doubt(here: Installation)
     account = here.status(digest)
     assert account["unknown"] <= 2
     assert account["accepted"] + account["unknown"] == 100
-    assert not list((here.folder / "journal").iterdir()), "nothing is left behind"
+    assert not list((here.folder / "journal").glob("*.journal")), "nothing is left behind"
 
 
 def test_a_crowd_that_left_does_not_end_the_run_before_the_others(here: Installation) -> None:
@@ -193,4 +193,38 @@ def test_a_refusal_lets_the_letters_on_the_wire_finish(here: Installation) -> No
     account = here.status(digest)
     assert (account["sending"], account["unknown"]) == (0, 0)
     assert account["accepted"] == len(here.mail_server.mails)
-    assert not list((here.folder / "journal").iterdir())
+    assert not list((here.folder / "journal").glob("*.journal"))
+
+
+def mixed(here: Installation, count: int, *, slow: str = "slow.example") -> None:
+    """Every other one of `count` people is at one provider."""
+    rows = "".join(f"person{number}@{slow if number % 2 else 'other.example'}\n" for number in range(count))
+    here.run("subscriber", "import", here.write("people.csv", f"email\n{rows}"), "--basis", "a test")
+
+
+def test_a_provider_with_a_rate_of_its_own_holds_nobody_else_up(here: Installation) -> None:
+    """D-88"""
+    here.configure(PROVIDER_RATES="slow.example=10")
+    mixed(here, 100)
+    digest = here.draft()
+    here.run("digest", "send", digest, "--yes")
+    assert here.status(digest)["accepted"] == 100
+    theirs = [mail.at for mail in here.mail_server.mails if mail.to.endswith("@slow.example")]
+    others = [place for place, mail in enumerate(here.mail_server.mails) if mail.to.endswith("@other.example")]
+    assert max(others) < 80, "those of others did not wait"
+    assert theirs[-1] - theirs[0] >= 3, "50 letters, ten a second, of which a second's go at once"
+    assert {line["attempts"] for line in here.json("digest", "report", digest)} == {1}
+
+
+def test_a_provider_that_complains_gets_less_and_holds_nobody_else_up(here: Installation) -> None:
+    """D-88"""
+    here.mail_server.answer("RCPT", "@slow.example", "450 4.7.28 unusual rate of mail", times=1)
+    here.configure(SEND_SESSIONS=1, SEND_RATE=40)
+    mixed(here, 100)
+    digest = here.draft()
+    said = here.run("digest", "send", digest, "--yes", code=1).output
+    status = here.status(digest)
+    assert (status["deferred"], status["accepted"]) == (1, 99), said
+    theirs = [mail.at for mail in here.mail_server.mails if mail.to.endswith("@slow.example")]
+    others = [mail.at for mail in here.mail_server.mails if mail.to.endswith("@other.example")]
+    assert theirs[-1] > others[-1] + 0.5, "they had half of what they had before"

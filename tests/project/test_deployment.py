@@ -3,6 +3,7 @@
 import re
 import shlex
 from configparser import ConfigParser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ def check_command(words: list[str]) -> None:
     program = Path(words[0]).name
     if program == "mailer":
         assert words[1] in COMMANDS
+    elif program == "celery":
+        assert words[1:3] == ["-A", "mailer.tasks"]
+        assert words[3] in ("worker", "beat")
+        assert find_spec("mailer.tasks")
     else:
         assert program == "gunicorn"
         assert words[-1] == "mailer.app:create_app()"
@@ -45,13 +50,18 @@ def test_a_unit_starts_what_there_is(path: Path) -> None:
 
 
 def test_there_are_units() -> None:
-    assert [path.name for path in UNITS] == ["mailer-web.service", "mailer-work.service"]
+    assert [path.name for path in UNITS] == [
+        "mailer-beat.service",
+        "mailer-web.service",
+        "mailer-work.service",
+        "mailer-worker.service",
+    ]
 
 
 def test_containers_start_what_there_is() -> None:
     services = compose()["services"]
-    assert set(services) == {"postgres", "init", "web", "work"}
-    for name in ("init", "work"):
+    assert set(services) == {"postgres", "rabbitmq", "init", "web", "worker", "beat"}
+    for name in ("init", "worker", "beat"):
         check_command(services[name]["command"])
     command = re.search(r"^CMD (\[.*\])$", STAGES, re.MULTILINE)
     assert command

@@ -7,9 +7,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from .ports import free_port
 
@@ -45,7 +47,7 @@ class Broker:
 
     def answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+            with socket.create_connection((urlsplit(self.url).hostname, self.port), 1) as connection:
                 if self.url.startswith("redis"):
                     return True
                 # RabbitMQ listens before it is ready: an AMQP header in, the server's first frame out.
@@ -84,17 +86,17 @@ def rabbitmq(folder: Path) -> Broker:
     return server
 
 
-def redis(folder: Path) -> Broker:
+def redis(folder: Path, host: str = "127.0.0.1", inside: Sequence[str] = ()) -> Broker:
     port = free_port()
-    command = [find("redis") or "", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-    return Broker([*command, "--appendonly", "yes"], {}, f"redis://127.0.0.1:{port}/0", port)
+    command = [*inside, find("redis") or "", "--port", str(port), "--bind", host, "--dir", str(folder)]
+    return Broker([*command, "--protected-mode", "no", "--appendonly", "yes"], {}, f"redis://{host}:{port}/0", port)
 
 
 @contextmanager
-def broker(kind: str) -> Iterator[Broker]:
-    """A running server; `kind`: rabbitmq or redis."""
+def broker(kind: str, **where: Any) -> Iterator[Broker]:
+    """A running server; `kind`: rabbitmq or redis; `where`: the host of Redis, and a command that runs it there."""
     folder = Path(tempfile.mkdtemp(prefix=f"mailer-{kind}-"))
-    server = {"rabbitmq": rabbitmq, "redis": redis}[kind](folder)
+    server = {"rabbitmq": rabbitmq, "redis": redis}[kind](folder, **where)
     with subprocess.Popen(server.helper or ["true"]) as helper:
         try:
             server.start()

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,8 +29,9 @@ def find_binaries() -> Path | None:
 
 
 @contextmanager
-def postgres(binaries: Path) -> Iterator[str]:
-    """The address of a running server's `postgres` database."""
+def postgres(binaries: Path, host: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[str]:
+    """The address of a running server's `postgres` database. `inside`: a command that runs it, such as in another
+    network."""
     folder = Path(tempfile.mkdtemp(prefix="mailer-postgres-"))
     as_user: dict[str, str] = {}
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -41,11 +42,16 @@ def postgres(binaries: Path) -> Iterator[str]:
     initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"]
     subprocess.run(initdb, check=True, capture_output=True, cwd="/", **as_user)
     options = [word for setting in FAST for word in ("-c", setting)]
-    command = [binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, *options]
+    if host != "127.0.0.1":
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet trust\n")
+    if inside:  # which only root may
+        inside, as_user = [*inside, "setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"], {}
+    command = [*inside, binaries / "postgres", "-D", data, "-h", host, "-p", str(port), "-k", folder, *options]
     log = (folder / "log").open("wb")
     server = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **as_user)
     try:
-        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        url = f"postgresql://postgres@{host}:{port}/postgres"
         wait_for(url, server)
         yield url
     finally:

@@ -30,6 +30,7 @@ class Mail:
     sender: str
     recipients: tuple[str, ...]
     raw: bytes
+    client: str = ""  # the address it came from
     at: float = field(default_factory=time.monotonic)
 
     @cached_property
@@ -63,7 +64,9 @@ class Rule:
 class SmtpServer:
     """Use as a context manager; `mails` holds what was accepted, `commands` every line that clients sent."""
 
-    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None, *, implicit_tls: bool = False) -> None:
+    def __init__(
+        self, port: int = 0, tls: ssl.SSLContext | None = None, *, implicit_tls: bool = False, host: str = "127.0.0.1"
+    ) -> None:
         self.mails: list[Mail] = []
         self.commands: list[str] = []
         self.connections = 0
@@ -74,7 +77,7 @@ class SmtpServer:
         self.lock = threading.Lock()
         self.tls, self.implicit_tls = tls, implicit_tls
         self.ending = threading.Event()
-        self.server = Listener(("127.0.0.1", port), Conversation)
+        self.server = Listener((host, port), Conversation)
         self.server.owner = self
         self.port = int(self.server.server_address[1])
 
@@ -224,7 +227,7 @@ class Conversation(socketserver.BaseRequestHandler):
             if not line_ or (not lines and self.owner.answer_to("BODY", " ".join(self.recipients), "") == HANG_UP):
                 raise HangUp
             lines.append(line_[1:] if line_.startswith(b".") else line_)
-        self.on_dot(Mail(self.sender, tuple(self.recipients), b"".join(lines)))
+        self.on_dot(Mail(self.sender, tuple(self.recipients), b"".join(lines), self.client_address[0]))
 
     def on_dot(self, mail: Mail) -> None:
         answer = self.owner.answer_to("DOT", " ".join(mail.recipients), "250 2.0.0 queued")
