@@ -87,6 +87,8 @@ def conclude(status: Status, *, interrupted: bool, wants_json: bool) -> None:
             f"the mail server put {tally.deferred} letters off; 'mailer serve' or 'mailer run-due' "
             f"tries them again from {when:%H:%M %Z} on"
         )
+    if status.state is DigestState.SENDING:
+        raise Interrupted(f"other senders are still at {tally.untried} letters; let them end, or {again}")
     if tally.unknown:
         click.echo(
             f"of {tally.unknown} letters nobody knows whether they arrived: 'mailer digest report {status.digest}' "

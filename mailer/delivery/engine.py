@@ -248,6 +248,8 @@ def deliver(
     with exclusive(scope(digest_id, seat)) as still_held:
         recovery.recover(digest_id, seat)
         Run(digest_id, seat, sessions, stop, still_held).work(watch)
+        while not stop.is_set() and recovery.recover(digest_id, seat):  # somebody in another seat died meanwhile
+            Run(digest_id, seat, sessions, stop, still_held).work(watch)
         # A letter that one person waits for is worth a second copy; of a digest nobody wants two.
         resend = digest_id is None or settings().on_unknown == "resend"
         if resend and not stop.is_set() and ledger.resend_unknown(digest_id):

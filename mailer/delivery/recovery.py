@@ -29,20 +29,24 @@ PATIENCE = timedelta(minutes=10)
 IN_DOUBT = Outcome(DeliveryState.UNKNOWN, "the sender stopped in mid-run; whether this letter arrived is not known")
 
 
-def recover(digest_id: int | None, seat: int | None = None) -> None:
-    """Account for the rows of every run in this scope that is dead. To be called by the holder of a seat's lock.
+def recover(digest_id: int | None, seat: int | None = None) -> bool:
+    """Account for the rows of every run in this scope that is dead; whether there was one. To be called by the holder
+    of a seat's lock.
 
     Raises Busy if one in this seat (in any if none is given) turns out to be alive: its lock was on a connection that
     the database ended. Or, where none is given, if another machine still has to account for its letters.
     """
+    found = False
     for run in account.runs(digest_id):
         fate, path = fate_of(run, Path(settings().journal_folder))
         if fate is Fate.DEAD:
             recover_run(run, path, digest_id)
+            found = True
         elif fate is Fate.ALIVE and seat in (None, run.seat):
             raise Busy("another sender is still finishing its letters: let it end, then try again")
         elif fate is Fate.AWAY and seat is None:
             raise Busy(f"what the sender on {run.host} had begun is known there only: start it, or try again later")
+    return found
 
 
 class Fate(Enum):
@@ -80,8 +84,15 @@ def recover_run(run: OtherRun, path: Path, digest_id: int | None) -> None:
         never_begun = [row for row in rows if found.complete and row not in found.entries]
         doubtful = sorted(set(rows).difference(never_begun))
         claims.give_back(session, run.id, never_begun, now())
-        for row in doubtful:
-            ledger.settle(session, run.id, row, *verdict(found.entries.get(row, Entry())))
+        verdicts = {row: verdict(found.entries.get(row, Entry())) for row in doubtful}
+        for row, (outcome, at, again) in verdicts.items():
+            ledger.settle(session, run.id, row, outcome, at, again)
+    if rows:
+        unknown = sum(outcome is IN_DOUBT for outcome, *_ in verdicts.values())
+        log.warning(
+            "a sender on %s died: of %d letters that it had claimed %d are queued again, of %d nobody knows the fate",
+            *(run.host, len(rows), len(never_begun), unknown),
+        )
     path.unlink(missing_ok=True)
     claims.end_run(run.id)
 

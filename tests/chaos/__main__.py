@@ -29,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=(__doc__ or "").split("\n")[0])
     for name, count, about in (
         ("kills", 200, "that kill the sender, one in four on PostgreSQL"),
+        ("seats", 40, "that kill one of three senders at one digest"),
         ("database", 50, "that stop PostgreSQL under the sender"),
         ("disk", 20, "that fill its disk"),
         ("server", 20, "that kill the mail server"),
@@ -62,6 +63,7 @@ def tasks(given: argparse.Namespace) -> list[Task]:
     counts = {
         Kind.KILL: given.kills - on_postgresql,
         Kind.KILL_POSTGRESQL: on_postgresql,
+        Kind.SEATS: given.seats,
         Kind.DATABASE: given.database,
         Kind.DISK: given.disk,
         Kind.SERVER: given.server,

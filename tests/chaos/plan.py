@@ -1,7 +1,7 @@
 """What one experiment does, drawn from its kind and seed before anything is started."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from .faults import PROFILES
@@ -15,16 +15,20 @@ FIRST_LATEST = 0.75  # the first blow of an experiment comes soon enough to hit
 SIZES = (Size(40), Size(40), Size(100), Size(100), Size(200), Size(300), Size(40, long=True))
 
 
+ENOUGH_FOR_SEVERAL = (Size(300), Size(500))  # letters are claimed by the hundred
+
+
 class Kind(StrEnum):
     KILL = "kill"
     KILL_POSTGRESQL = "kill-postgresql"
+    SEATS = "seats"  # several senders at one digest, one of which is killed
     DATABASE = "database"
     DISK = "disk"
     SERVER = "server"
 
     @property
     def database(self) -> str:
-        return "postgresql" if self in (Kind.KILL_POSTGRESQL, Kind.DATABASE) else "sqlite"
+        return "postgresql" if self in (Kind.KILL_POSTGRESQL, Kind.SEATS, Kind.DATABASE) else "sqlite"
 
 
 class Target(StrEnum):
@@ -37,6 +41,7 @@ class Target(StrEnum):
 TARGETS = {
     Kind.KILL: Target.SENDER,
     Kind.KILL_POSTGRESQL: Target.SENDER,
+    Kind.SEATS: Target.SENDER,
     Kind.DATABASE: Target.DATABASE,
     Kind.DISK: Target.DISK,
     Kind.SERVER: Target.SERVER,
@@ -79,6 +84,7 @@ class Plan:
     megabytes: int  # of a small file system; 0 = a limit on the sender's files instead
     retries: bool  # whether doubtful letters are sent again at the end, and whether that run is killed too
     kills_retry: bool
+    companions: int  # senders beside the first
     runs: tuple[tuple[Blow, ...], ...]  # what befalls the first run, the second …; later ones are left alone
 
     @property
@@ -99,12 +105,12 @@ class Plan:
 
 def draw(kind: Kind, seed: int, *, tmpfs: bool = False) -> Plan:
     chance = random.Random(f"{kind} {seed}")
-    size = chance.choice(SIZES)
+    size = chance.choice(ENOUGH_FOR_SEVERAL if kind is Kind.SEATS else SIZES)
     return Plan(
         kind=kind,
         seed=seed,
         size=size,
-        sessions=chance.choice((1, 4, 4, 8)),
+        sessions=chance.choice((1, 2, 2) if kind is Kind.SEATS else (1, 4, 4, 8)),
         resend=chance.random() < 0.15,
         rate=int(size.people / SENDING_SECONDS) if chance.random() < 0.15 else 0,
         pipelining=chance.random() < 0.75,
@@ -113,6 +119,7 @@ def draw(kind: Kind, seed: int, *, tmpfs: bool = False) -> Plan:
         megabytes=chance.choice((0, SMALL_DISK)) * (kind is Kind.DISK and tmpfs),
         retries=chance.random() < 0.4,
         kills_retry=chance.random() < 0.5,
+        companions=2 if kind is Kind.SEATS else 0,
         runs=tuple(draw_blows(kind, chance, first=not number) for number in range(chance.choice((1, 2, 2, 3, 4)))),
     )
 
@@ -120,6 +127,8 @@ def draw(kind: Kind, seed: int, *, tmpfs: bool = False) -> Plan:
 def draw_blows(kind: Kind, chance: random.Random, *, first: bool) -> tuple[Blow, ...]:
     """What befalls one run: the blow of the experiment's kind; after the first, sometimes beside another."""
     own = draw_blow(TARGETS[kind], chance, latest=FIRST_LATEST if first else 1.0)
+    if kind is Kind.SEATS and chance.random() < 0.7:  # who has begun nothing leaves nothing
+        own = replace(own, aim=Aim.WIRE)
     other = Target.SERVER if own.target is Target.SENDER else Target.SENDER
     both = chance.random() < (0.1 if own.target is Target.SENDER else 0.25)
     return (own, draw_blow(other, chance)) if both and not first else (own,)

@@ -15,6 +15,7 @@ from mailer.cli import main
 from mailer.config import example
 
 BASE_URL = "http://127.0.0.1:8000"
+ROOT = Path(__file__).parents[2]
 SENDER = "Frontier Technologies <news@lists.example.org>"
 
 # A measurer of coverage that writes beside the sender would meet the full disk in its stead.
@@ -47,10 +48,15 @@ class Product:
 
     def start(self, *args: str) -> subprocess.Popen[str]:
         """`mailer ARGS…` as a process, in a group of its own."""
+        return self.spawn("mailer", *args)
+
+    def spawn(self, module: str, *args: str) -> subprocess.Popen[str]:
+        """The same with any module that can be run."""
+        inherited = {name: value for name, value in os.environ.items() if name not in (*settings_outside(), *MEASURERS)}
         return subprocess.Popen(
-            [sys.executable, "-m", "mailer", *args],
+            [sys.executable, "-m", module, *args],
             cwd=self.folder,
-            env={name: value for name, value in os.environ.items() if name not in (*settings_outside(), *MEASURERS)},
+            env={**inherited, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

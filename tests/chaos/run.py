@@ -5,6 +5,7 @@ assert not result.problems
 """
 
 import contextlib
+import random
 import re
 import resource
 import shutil
@@ -81,6 +82,8 @@ class Experiment:
         self.strikes: list[Strike] = []
         self.repairs: list[Strike] = []
         self.process: subprocess.Popen[str] | None = None
+        self.companions: list[subprocess.Popen[str]] = []
+        self.chance = random.Random(plan.seed)
         self.killed = False
 
     def play(self) -> Result:
@@ -119,19 +122,31 @@ class Experiment:
         begun, connections = time.monotonic(), self.server.connections()
         self.killed = False
         self.process = self.product.start("digest", "send", DIGEST, "--yes")
+        seats = range(1, self.plan.companions + 1)
+        self.companions = [self.product.spawn("tests.chaos.companion", DIGEST, str(seat)) for seat in seats]
         self.strikes = [Strike(self.trigger(blow), self.action(blow, connections)) for blow in blows]
         try:
-            while self.process.poll() is None:
+            while self.at_work():
                 self.strike()
                 if time.monotonic() - begun > RUN_SECONDS:
                     raise Hangs(f"a run took more than {RUN_SECONDS:.0f} s")
                 time.sleep(LOOK_SECONDS)
         finally:
-            if self.process.poll() is None:
-                kill(self.process)
+            for process in self.at_work():
+                kill(process)
             _, said = self.process.communicate()
+            for companion in self.companions:
+                self.hear_out(companion)
             self.repair()
         return None if self.killed else (self.process.returncode, said)
+
+    def at_work(self) -> list[subprocess.Popen[str]]:
+        return [each for each in (self.process, *self.companions) if each and each.poll() is None]
+
+    def hear_out(self, companion: subprocess.Popen[str]) -> None:
+        _, said = companion.communicate()
+        if "Traceback" in said:
+            self.problem(f"a companion said {in_short(said)}")
 
     def strike(self) -> None:
         for each in [strike for strike in self.strikes if strike.due()]:
@@ -168,12 +183,14 @@ class Experiment:
         }[blow.target]
 
     def kill_sender(self, connections: int) -> None:
-        assert self.process
+        """One of those at work."""
         size = self.server.written
-        kill(self.process)
-        self.process.wait()
-        self.killed = self.process.returncode < 0
-        if self.killed:
+        if not (candidates := self.at_work()):
+            return
+        struck = self.chance.choice(candidates)
+        kill(struck)
+        if struck.wait() < 0:
+            self.killed = self.killed or struck is self.process
             self.count(Target.SENDER, size, connections)
 
     def stop(self, blow: Blow, connections: int, stop: Callable[[], None], start: Callable[[], None]) -> None:

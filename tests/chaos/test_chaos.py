@@ -14,6 +14,7 @@ from .workshop import Workshop
 SEEDS = {
     Kind.KILL: (0, 1, 3, 6, 7, 11),
     Kind.KILL_POSTGRESQL: (1, 4),
+    Kind.SEATS: (1, 3),
     Kind.DATABASE: (3, 15),
     Kind.DISK: (1, 2),
     Kind.SERVER: (0, 7, 10),
