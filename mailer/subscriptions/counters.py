@@ -30,6 +30,7 @@ class Kind(StrEnum):
     DOMAIN = "domain"
     ALL = "all"
     CONFIRMED = "confirmed"
+    LEFT_OUT = "left-out"
     WAITED = "waited"
     LINK_CLIENT = "link-client"
     LINK_NETWORK = "link-network"

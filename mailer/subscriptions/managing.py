@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -126,9 +127,8 @@ def ask_to_move(token: str, address: Address, evidence: Evidence) -> bool:
         language = subscription.subscriber.language
         person = SignUp(address, language, subscription.frequency, subscription.topics)
         may_write = throttle.admit(session, address, UNLIMITED)
-        if waiting := ask(session, subscription.list_id, person, evidence, now(), may_write=may_write):
-            waiting.paused_until = subscription.paused_until
-            moving.plan(session, subscription, waiting)
+        finish = partial(moving.plan, subscription)
+        ask(session, subscription.list_id, person, evidence, finish, may_write=may_write)
     outbox.filled.send()
     return True
 

@@ -4,11 +4,12 @@ Each address keeps a row, evidence and links of its own (ADR 14).
 """
 
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Delete, bindparam, delete, exists, select
 from sqlalchemy.orm import Session
 
-from mailer.db import db, now, transaction
+from mailer.db import db, insert_into, now, transaction
 from mailer.links import Claim, Purpose
 from mailer.models import Move, Subscription
 from mailer.states import ConsentKind, EndedReason, LetterKind, SubscriptionState
@@ -17,9 +18,19 @@ from mailer.subscriptions.letters import write
 from mailer.subscriptions.lookup import by_link
 
 
-def plan(session: Session, leaves: Subscription, arrives: Subscription) -> None:
+def plan(leaves: Subscription, session: Session, arrives: Subscription) -> None:
     """Let `arrives` take the place of `leaves` once it is confirmed, in the caller's transaction."""
-    session.merge(Move(to_id=arrives.id, from_id=leaves.id, asked_at=now(), done_at=None))
+    arrives.paused_until = leaves.paused_until
+    connection = session.connection()
+    move = {"to_id": arrives.id, "from_id": leaves.id, "asked_at": now(), "done_at": None}
+    connection.execute(new_plan(connection.dialect.name), move)
+
+
+@cache
+def new_plan(dialect: str) -> Any:
+    new = insert_into(Move, dialect)
+    changed = {name: new.excluded[name] for name in ("from_id", "asked_at", "done_at")}
+    return new.on_conflict_do_update(index_elements=["to_id"], set_=changed)
 
 
 def forget(session: Session, arrives: Subscription) -> None:

@@ -70,8 +70,11 @@ def admit(session: Session, address: Address, visitor: Visitor) -> bool:
     if visitor.limited:
         judge(session, counts, visitor, large=address.domain in PROVIDERS)
     may_write = counts.reached(Kind.ADDRESS) is None
-    unchanged = {Kind.CONFIRMED} if may_write else {Kind.CONFIRMED, Kind.ADDRESS}
-    counters.add(session, {kind: key for kind, key in counts.keys.items() if kind not in unchanged}, at)
+    counted: dict[Kind, str] = {kind: key for kind, key in counts.keys.items() if kind is not Kind.CONFIRMED}
+    if not may_write:  # which costs as many writes, so that nobody can tell by the time it takes
+        del counted[Kind.ADDRESS]
+        counted[Kind.LEFT_OUT] = key_of(Kind.LEFT_OUT)
+    counters.add(session, counted, at)
     return may_write
 
 
@@ -167,7 +170,6 @@ def forgive(session: Session, email_key: str | None) -> None:
 
 
 def keys_of(address: Address, visitor: Visitor) -> dict[Kind, str]:
-    # The client always counts, so that what is left out costs a write, too: nobody can tell by the time it takes.
     keys = {Kind.ADDRESS: key_of_address(address), Kind.CLIENT: key_of(Kind.CLIENT, str(visitor.ip))}
     if visitor.limited:
         keys[Kind.NETWORK] = key_of(Kind.NETWORK, network(visitor.ip))

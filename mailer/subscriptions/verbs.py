@@ -1,6 +1,6 @@
 """What people do first: ask, and confirm. Each verb is one transaction and may be repeated."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
@@ -8,6 +8,7 @@ from functools import cache, partial
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy.orm.attributes import flag_modified
 
 from mailer import topics
 from mailer.addresses import Address
@@ -61,18 +62,24 @@ def sign_up(person: SignUp, evidence: Evidence, visitor: Visitor | None = None) 
 
 def take_in(on: int, person: SignUp, evidence: Evidence, visitor: Visitor | None, session: Session) -> None:
     may_write = visitor is None or throttle.admit(session, person.address, visitor)
-    if waiting := ask(session, on, person, evidence, now(), may_write=may_write):
-        moving.forget(session, waiting)
+    ask(session, on, person, evidence, moving.forget, may_write=may_write)
 
 
 def ask(
-    session: Session, on: int, person: SignUp, evidence: Evidence, at: datetime, *, may_write: bool = True
-) -> Subscription | None:
-    """The subscription on the list `on` that a letter now asks to confirm, in the caller's transaction; None if none is
-    due.
+    session: Session,
+    on: int,
+    person: SignUp,
+    evidence: Evidence,
+    finish: Callable[[Session, Subscription], None],
+    *,
+    may_write: bool,
+) -> None:
+    """Let a letter ask to confirm a subscription on the list `on`, if one is due, in the caller's transaction. `finish`
+    does what else belongs to a request.
 
     The same is done for every state of an address, then kept or not: else the time of an answer would tell the state.
     """
+    at = now()
     welcome = not must_not_be_mailed(session, person.address) and may_write
     with step(session, keep=welcome):
         subscription = find_or_create(session, on, person, at)
@@ -80,13 +87,14 @@ def ask(
         kind = letter_for(subscription, last, at) if welcome else None
         asks = kind is LetterKind.CONFIRMATION
         with step(session, keep=kind is not None):
-            recognise(subscription.subscriber, person.address)
             write(session, subscription, kind or LetterKind.CONFIRMATION, at, person.language if asks else None)
             with step(session, keep=asks):
+                recognise(subscription.subscriber, person.address)
                 begin(subscription, last, at)
                 chosen = choose(session, subscription, person)
                 record(session, subscription, ConsentKind.ASKED, evidence, at, chosen)
-    return subscription if asks else None
+                finish(session, subscription)
+                write_all(subscription)
 
 
 def ask_again(token: str, evidence: Evidence) -> None:
@@ -119,6 +127,12 @@ def begin(subscription: Subscription, last: Mapping[LetterKind, datetime], at: d
     subscription.ask(at)
 
 
+def write_all(subscription: Subscription) -> None:
+    """Both rows of a person are written, even if nothing of them has changed: it is done for every state alike."""
+    flag_modified(subscription, "requested_at")
+    flag_modified(subscription.subscriber, "language")
+
+
 def find_or_create(session: Session, list_id: int, person: SignUp, at: datetime) -> Subscription:
     """The person's row on the list, locked. Two requests at the same instant get the same one."""
     row_id = insert_or_lock(
@@ -145,11 +159,13 @@ def subscription_with_person() -> Select[Subscription]:
 def find_or_create_subscriber(session: Session, person: SignUp, at: datetime) -> int:
     """Somebody who left so long ago that their address was forgotten is found by its hash."""
     take_turns(session, FORGETTING)
-    found: int | None = session.connection().scalar(remembered(), {"email_hash": address_hash(person.address)})
-    return found or insert_or_lock(
+    same = {"email_hash": address_hash(person.address)}
+    forgotten = session.connection().scalar(remembered(), same) is not None
+    return insert_or_lock(
         session,
         Subscriber,
-        "email_key",
+        "email_hash" if forgotten else "email_key",
+        **(same if forgotten else {}),
         uid=fresh_uid(),
         email=person.address.email,
         email_key=person.address.key,
@@ -172,11 +188,8 @@ def recognise(subscriber: Subscriber, address: Address) -> None:
 
 def choose(session: Session, subscription: Subscription, person: SignUp) -> Sequence[str]:
     """The keys of the topics that were chosen, of those that there are."""
-    # Of somebody new nothing changes; to set it all the same would make the session look for changes.
-    if subscription.frequency is not person.frequency:
-        subscription.choose_frequency(person.frequency, now())
-    if subscription.subscriber.language != person.language:
-        subscription.subscriber.language = person.language
+    subscription.choose_frequency(person.frequency, now())
+    subscription.subscriber.language = person.language
     return topics.choose_anew(session, subscription, person.topics)
 
 
