@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from flask_migrate import upgrade
-from playwright.sync_api import Browser
+from hypothesis import settings
+from playwright.sync_api import Browser, expect
 
 from mailer.app import create_app
 from mailer.config import Config
@@ -18,7 +19,12 @@ from mailer.lists import make_list
 from .installation import SECRET, Installation
 from .servers import postgres
 from .servers.browser import ADVICE, chromium, find_chromium
-from .servers.smtp import SmtpServer
+from .servers.smtp import PATIENCE, SmtpServer
+
+# On a busy machine an example may take any time, and a page too.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+expect.set_options(timeout=PATIENCE * 1000)
 
 REQUIRED = set(os.environ.get("MAILER_TEST_REQUIRE", "").split(",")) - {""}
 

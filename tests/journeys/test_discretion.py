@@ -41,7 +41,7 @@ def test_no_log_of_a_whole_journey_names_anybody(here: Installation) -> None:
     served.stdout.readline()
     assert call(f"{url}/subscribe", email=ADA) == 200
     assert call(f"{url}/subscribe", email="benoit@example.org") == 200
-    here.mail_server.wait_for(1, seconds=10)
+    here.mail_server.wait_for(1)
     confirm = link_in(here.letters("benoit@example.org")[0], "confirm")
     breaking = sqlite3.connect(here.folder / "mailer.db", isolation_level=None)
     breaking.execute("ALTER TABLE consent_event RENAME TO elsewhere")

@@ -1,7 +1,6 @@
 """What letters look like and say, looked at in the words that `digest preview` and the outbox hold."""
 
 import re
-import time
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -16,6 +15,7 @@ from mailer.letters.plain import columns
 from ..announcements import announcements
 from ..installation import Installation
 from ..letters import FOLDER, KINDS, OPERATOR, digest, letter, looked_at
+from ..patience import takes_at_most
 from ..servers.smtp import Mail
 
 # They are the same on each database.
@@ -233,9 +233,8 @@ def test_a_big_digest_is_written_in_six_languages_within_a_second(operated: Inst
     digest(operated, 20, ["en"])
     with operated.app.app_context():
         draft = compose.find(1)
-        start = time.process_time()
         assert len(list(editions.render_all(draft))) == 6
-        assert time.process_time() - start <= 1
+        assert takes_at_most(1, lambda: list(editions.render_all(draft)))
 
 
 def test_letters_are_as_they_were_when_somebody_last_looked_at_them(here: Installation) -> None:

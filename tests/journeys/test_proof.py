@@ -119,7 +119,7 @@ def test_a_work_made_easier_is_no_proof(asking: Installation) -> None:
 
 
 @sqlite_only
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text() | st.sampled_from(["e30=", "bnVsbA==", "eyJjaGFsbGVuZ2UiOnt9LCJzb2x1dGlvbiI6e319", "W10="]))
 def test_whatever_is_brought_as_a_proof_is_no_error(asking: Installation, brought: str) -> None:
     for name in ("altcha", "waiting"):

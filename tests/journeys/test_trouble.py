@@ -185,18 +185,23 @@ def test_a_second_sender_is_turned_away(here: Installation) -> None:
 
 
 def test_a_signal_lets_the_wire_finish_and_keeps_the_rest(here: Installation) -> None:
-    here.imported(40)
+    here.imported(200)
     here.configure(SEND_RATE=20)
     digest = here.draft()
-    threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()
+
+    def interrupt() -> None:
+        here.mail_server.wait_for(5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     stopped = here.run("digest", "send", digest, "--yes", code=1)
     assert f"go on with 'mailer digest send {digest}'" in stopped.stderr
     account = here.status(digest)
     assert (account["sending"], account["unknown"]) == (0, 0)
-    assert 0 < account["queued"] < 40
+    assert 0 < account["queued"] < 200
     here.configure(SEND_RATE=0)
     here.run("digest", "send", digest)
-    assert sorted(mail.to for mail in here.mail_server.mails) == sorted(f"person{n}@example.org" for n in range(40))
+    assert sorted(mail.to for mail in here.mail_server.mails) == sorted(f"person{n}@example.org" for n in range(200))
 
 
 def test_a_paused_digest_waits_and_a_cancelled_one_ends(here: Installation) -> None:

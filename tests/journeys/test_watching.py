@@ -51,11 +51,11 @@ def test_mail_that_nobody_sends_is_late(here: Installation) -> None:
         assert health(here)["status"] == "ok"
     with time_machine.travel(now() + timedelta(minutes=11), tick=False):
         found = health(here)
-        assert (found["status"], found["waiting"]) == ("late", {"letters": 1, "seconds": pytest.approx(660, abs=5)})
+        assert (found["status"], found["waiting"]) == ("late", {"letters": 1, "seconds": pytest.approx(660, abs=60)})
     here.run("run-due")
     with time_machine.travel(now() + timedelta(minutes=11), tick=False):
         found = health(here)
-        assert (found["status"], found["sender_seen"]) == ("ok", pytest.approx(660, abs=5))
+        assert (found["status"], found["sender_seen"]) == ("ok", pytest.approx(660, abs=60))
 
 
 def test_a_digest_that_stopped_in_mid_run_is_late(here: Installation) -> None:

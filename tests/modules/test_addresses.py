@@ -1,7 +1,7 @@
 """What is an e-mail address, and when two are the same."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailer.addresses import parse
@@ -149,7 +149,6 @@ def test_an_address_that_nobody_reads_is_refused(name: str) -> None:
 PIECES = st.lists(st.sampled_from([*"aZ9.@-+_\"'<>()[],;: \r\n\0", "é", "ß", "例", "\u200b", "xn--", "org", "\u3002"]))
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(st.characters()), PIECES.map("".join), st.emails(), st.emails().map(str.upper)))
 @example("ada@faß.de")
 @example("ada@faß\u3002de")

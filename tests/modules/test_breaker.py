@@ -3,7 +3,7 @@
 from itertools import cycle, islice
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.delivery.breaker import Breaker
@@ -101,7 +101,6 @@ def test_it_trips_once_and_what_comes_behind_is_no_verdict_either() -> None:
     assert tripped_by(breaker, ["policy"] * 200) == {}
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(REPLIES)), st.sampled_from(["a.org", "b.org"])), max_size=150))
 def test_no_row_is_taken_back_twice_nor_one_that_was_not_refused(letters: list[tuple[str, str]]) -> None:
     breaker, taken_back = Breaker(), list[int]()

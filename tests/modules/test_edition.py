@@ -10,7 +10,7 @@ from hashlib import sha256
 from html import escape
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from itsdangerous import Signer
 
@@ -112,7 +112,6 @@ def faults(raw: bytes) -> list[str]:
     return [str(fault) for fault in lint.check(raw) if fault.rule not in OF_TEMPLATES]
 
 
-@settings(deadline=None)
 @given(NAMES, NAMES, TEXT.map("".join), st.lists(URLS, max_size=3), LANGUAGES, ADDRESSES, st.integers(0, 400))
 @example("=?utf-8?q?x?=", "Re: =?utf-8?b?SGVsbG8=?=", "=20", [], "ar", "!#$%&'*+/=?^_`{|}~-@xn--hxajbheg2az3al.gr", 0)
 @example("News", "News", ".", ["https://example.org/" + "x" * 5000], "zh", "x" * 64 + "@" + "y" * 63 + ".org", 400)
@@ -128,7 +127,6 @@ def test_any_copy_is_without_a_fault_and_is_read_as_it_was_meant(
     assert_read_as_meant(raw, words, person, links)
 
 
-@settings(deadline=None)
 @given(ADDRESSES)
 def test_an_address_that_people_may_sign_up_with_can_be_written_to(email: str) -> None:
     try:
@@ -138,7 +136,6 @@ def test_an_address_that_people_may_sign_up_with_can_be_written_to(email: str) -
     assert faults(copy_of(words_of("News", "Hello.", [], LINKS, "en"), person)) == []
 
 
-@settings(deadline=None)
 @given(ADDRESSES.filter(lambda email: "&" not in email) | INTERNATIONAL)
 @example("δοκιμή@παράδειγμα.gr")
 @example(".@example.org")
@@ -164,7 +161,6 @@ def test_an_address_that_looks_like_an_encoded_word_is_refused_or_read_as_it_is(
 # Internationalised addresses.
 
 
-@settings(deadline=None)
 @given(INTERNATIONAL)
 @example("δοκιμή@παράδειγμα.gr")
 @example("é@xn--hxajbheg2az3al.gr")
@@ -233,7 +229,6 @@ def signer(purpose: Purpose, *oldest_first: str) -> Signer:
     return Signer(list(oldest_first), salt=f"mailer.{purpose}", key_derivation="hmac", digest_method=sha256)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(Purpose),
     st.text("abcXYZ019-_.", max_size=60),

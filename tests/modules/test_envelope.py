@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailer.delivery.envelope import Features, Parcel, original_recipient, xtext
@@ -80,7 +80,6 @@ def test_an_offer_is_taken_if_it_makes_sense(keywords: dict[str, str], features:
     assert Features.read(keywords) == features
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["size", "limits", "dsn", "pipelining"]), st.text()))
 def test_no_offer_crashes_anything(keywords: dict[str, str]) -> None:
     assert Features.read(keywords).pipelining == ("pipelining" in keywords)
@@ -129,14 +128,12 @@ def utf8_address_decoded(words: str) -> str:
     return re.sub(r"\\x\{(.+?)\}", lambda found: chr(int(found[1], 16)), words)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 @example("+=\\ \x7fé😀")
 def test_an_envelope_id_can_be_read_back(words: str) -> None:
     assert xtext_decoded(xtext(words)) == words
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=0x21, exclude_categories=["Cs", "Cc"]), min_size=1))
 @example("a+b=c\\d@example.org")
 @example("a+b=c\\d@παράδειγμα.gr")

@@ -143,7 +143,7 @@ def test_a_document_type_from_elsewhere_is_not_asked_for() -> None:
     assert found.title == "T"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from([*RSS.split(">"), *ATOM.split(">"), "&#1;", "\0", "&bad;", "<!--", "]]>"])).map(">".join)
 )

@@ -31,14 +31,14 @@ PACKED = BOMB.compress(bytes(30_000_000)) + BOMB.flush()
 def slow_loris(handler: Handler) -> None:
     """A byte of a header that never ends, again and again."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    for _ in range(100):
+    for _ in range(1200):
         time.sleep(0.05)
         handler.wfile.write(b"a")
 
 
 def slow_body(handler: Handler) -> None:
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")
-    for _ in range(100):
+    for _ in range(1200):
         time.sleep(0.05)
         handler.wfile.write(b"a")
 
@@ -169,9 +169,10 @@ def test_what_is_not_taken_is_told_in_one_line(server: WebServer, authority: Aut
 
 @pytest.mark.parametrize("path", ["/slow-loris", "/slow-body"])
 def test_a_server_that_dawdles_is_left(server: WebServer, authority: Authority, path: str) -> None:
+    """Long before it would have come to an end."""
     began = time.monotonic()
     assert "too long" in said(fetcher(server, authority, seconds=0.5), f"https://{HOST}{path}")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 def test_a_server_that_never_says_a_word_is_left(authority: Authority) -> None:

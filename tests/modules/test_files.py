@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.digests.files import AnnouncementFile, parse, read, written
@@ -274,7 +274,6 @@ def test_no_value_is_worse_than_a_bad_announcement(value: str) -> None:
     assert isinstance(found, AnnouncementFile) or found.startswith("news.md:")
 
 
-@settings(deadline=None)
 @given(ANYTHING)
 def test_any_text_is_an_announcement_or_a_bad_one(text: str) -> None:
     found = outcome(text)
@@ -328,7 +327,6 @@ def test_an_announcement_is_written_as_a_person_would() -> None:
 VALUES = st.text(min_size=1, max_size=80).filter(lambda text: not harm(text) and text.strip())
 
 
-@settings(deadline=None)
 @given(VALUES, VALUES, st.text().filter(lambda text: not harm(text)), st.sampled_from(AnnouncementType), st.booleans())
 def test_what_is_written_says_the_same(title: str, alt: str, body: str, kind: AnnouncementType, first: bool) -> None:
     """A file that `show` prints, `add` takes for the same."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import time_machine
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailer.delivery.journal import (
@@ -79,7 +79,6 @@ def is_refused(path: Path, run: str = RUN, at_least: int = 0) -> bool:
 # What was written is read.
 
 
-@settings(deadline=None)
 @given(WORDS, st.integers(1, 60))
 def test_the_last_word_about_each_row_is_read(words: list[tuple[int, Outcome | None]], at_once: int) -> None:
     with folder() as place, time_machine.travel(AT, tick=False):
@@ -132,7 +131,6 @@ def crossing(path: Path) -> list[bytes]:
     return found
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 500), max_size=80), st.integers(1, 80))
 @example([500] * 80, 80)
 @example([5], 1)

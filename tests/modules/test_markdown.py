@@ -5,7 +5,7 @@ import unicodedata
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.letters.markdown import addresses, first_paragraph, to_html, to_text
@@ -194,7 +194,6 @@ def test_addresses_are_found_wherever_they_stand() -> None:
     assert addresses(source) == ["https://a.org", "https://b.org/x.png", "mailto:c@c.org", "foo"]
 
 
-@settings(deadline=None)
 @given(MARKDOWN)
 def test_any_source_gives_harmless_html_and_text_without_new_control_characters(source: str) -> None:
     check_harmless(to_html(source))

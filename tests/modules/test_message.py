@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from html import escape
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailer.config import Config
@@ -110,7 +110,6 @@ def assert_well_folded(header: str) -> None:
     assert "?==?" not in header
 
 
-@settings(deadline=None)
 @given(SUBJECTS)
 @example("a  b   c" * 30)
 @example("x" * 200)
@@ -126,7 +125,6 @@ def test_a_subject_arrives_as_it_was_written(subject: str) -> None:
     assert decoded_by_hand(value) == subject
 
 
-@settings(deadline=None)
 @given(SUBJECTS)
 @example("=?utf-8?b?SGVsbG8=?=")
 @example('News, "Inc." \\ (Geneva)')
@@ -277,7 +275,6 @@ def letter(body: str) -> tuple[Words, bytes]:
     return words, copy(edition(words))
 
 
-@settings(deadline=None)
 @given(BODIES)
 def test_any_body_arrives_as_it_was_written_in_bytes_without_a_fault(body: str) -> None:
     """D-1, D-2, D-3, D-10, D-37."""

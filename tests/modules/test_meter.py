@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.delivery import meter
@@ -76,7 +76,6 @@ def test_a_rate_that_is_asked_for_later_has_sunk(clock: Clock) -> None:
     assert found.rate() == pytest.approx(50, rel=0.05)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 50)), min_size=1, max_size=60))
 def test_the_rate_is_that_of_the_last_ten_or_eleven_seconds(turns: list[tuple[float, int]]) -> None:
     """A run takes a turn every second at least."""

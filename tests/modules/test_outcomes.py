@@ -4,7 +4,7 @@ import random
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.delivery.outcomes import BACKOFF, STATES, Phase, Reply, Verdict, backoff, judge
@@ -137,7 +137,6 @@ def test_an_unknown_code_is_judged_by_its_first_digit(phase: Phase) -> None:
     }
 
 
-@settings(deadline=None)
 @given(st.sampled_from(Phase), st.integers(200, 599), st.text())
 def test_no_recipient_is_lost_to_a_reply_that_was_not_about_them(phase: Phase, code: int, text: str) -> None:
     verdict = judge(phase, Reply(code, text))
@@ -183,7 +182,6 @@ def test_a_reply_is_kept_as_one_line_that_is_not_too_long() -> None:
     assert len(str(Reply(550, "x" * 10_000))) == 500
 
 
-@settings(deadline=None)
 @given(st.integers(1, 1000), st.randoms())
 def test_the_wait_for_another_try_is_between_half_a_minute_and_the_step(attempts: int, chance: random.Random) -> None:
     step = BACKOFF[min(attempts, len(BACKOFF)) - 1]

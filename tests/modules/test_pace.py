@@ -55,7 +55,7 @@ def in_each_second(turns: list[float], seconds: float) -> list[int]:
     return [sum(start <= turn < start + 1 for turn in turns) for start in starts]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(2, 200), st.integers(1, 8), st.floats(0, 1))
 def test_any_second_has_as_many_turns_as_were_asked_for(rate: int, sessions: int, effort: float) -> None:
     """Within a twentieth and one, from the first second on."""

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import re
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from mailer.errors import BadInput
 from mailer.letters.markdown import to_html, to_text
 
 from ..articles import SOURCES, WRAPPINGS, Article, well_made
+from ..patience import takes_at_most
 from .test_markdown import ATTACKS
 
 LANGUAGES = ("en", "fr", "es", "ru", "ar", "zh")
@@ -164,18 +164,19 @@ def test_html_that_is_badly_broken() -> None:
 
 def test_a_page_of_three_megabytes_is_read_in_seconds() -> None:
     text = "".join(f"<p>{number}: {WORDS}</p>" for number in range(12_000))
-    began = time.process_time()
-    found = page(html(f"<h1>The title of this page</h1><p>22 September 2023</p>{text}"))
-    assert len(found.body) > 2_900_000
-    assert time.process_time() - began < 60
+    source = html(f"<h1>The title of this page</h1><p>22 September 2023</p>{text}")
+    found = []
+    assert takes_at_most(60, lambda: found.append(page(source)))
+    assert len(found[0].body) > 2_900_000
 
 
 @pytest.mark.parametrize("part", ["<p>x", "<a href=x>y</a>", "<table><tr><td>", "<div>", "<b>", "<ul><li>", "<br>"])
 def test_a_page_that_is_made_to_keep_us_busy_does_not(part: str) -> None:
-    began = time.process_time()
-    with suppress(BadInput):
-        page(part * (600_000 // len(part)) + WORDS)
-    assert time.process_time() - began < 30
+    def read() -> None:
+        with suppress(BadInput):
+            page(part * (600_000 // len(part)) + WORDS)
+
+    assert takes_at_most(30, read)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_nothing_on_a_page_can_run(attack: str) -> None:
     assert not re.search(r"<(script|svg|iframe|form|style|img|math|a href=.(?!https?:|mailto:))", shown)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.binary(max_size=300)
     | st.lists(st.sampled_from([*ATTACKS, WORDS, "<p>", "<div>", "<table>", "\ue000"])).map(

@@ -83,7 +83,7 @@ def said(source: str) -> str:
     return re.sub(r"\s", "", whole)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.recursive(WORDS, element, max_leaves=12))
 def test_no_word_is_lost_and_none_becomes_a_mark(source: str) -> None:
     """Read as CommonMark again, it says what the page said."""

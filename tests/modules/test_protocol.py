@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import product
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailer.delivery.outcomes import Outcome, Phase
@@ -142,7 +142,6 @@ LETTERS = st.lists(st.tuples(st.sampled_from([*HARMLESS, *HARMLESS, *FATAL]), BO
 CUTS = st.one_of(st.just(EVERYWHERE), st.sets(st.integers(1, 600), max_size=40))
 
 
-@settings(deadline=None)
 @given(LETTERS, CUTS, st.booleans())
 @example([("accepted", b""), ("unknown, then a body is wanted", b""), ("accepted", b"")], EVERYWHERE, True)
 def test_any_letters_cut_anywhere_are_accounted_for(
@@ -373,7 +372,6 @@ SENTENCES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(SENTENCES.map(b"".join), max_size=12), CUTS, st.booleans())
 @example([OK * 3, OK + GO_ON, OK + GO_ON], EVERYWHERE, True)
 @example([OK, NO, GO_ON, OK], EVERYWHERE, True)

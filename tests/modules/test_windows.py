@@ -177,7 +177,7 @@ def english(here: Installation) -> Iterator[None]:
 
 @pytest.mark.usefixtures("english")
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(STARTS), st.lists(steps, min_size=4, max_size=25))
 def test_whatever_happens_everything_comes_once(start: str, what: list[tuple[str, object]]) -> None:
     """D-180, D-182: late runs, runs on the days of the clocks' changes, changes of frequency in mid-window."""

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi import checks
 from ..installation import Installation, LiveSite
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 URL = "/api/v1/subscriptions"
 
 
@@ -101,7 +101,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(("email", "language", "topics", "altcha", "waiting"), JSON)))
 def test_any_object_is_taken_or_refused(here: Installation, body: dict[str, Any]) -> None:
     assert here.site.post(URL, json=body).status_code in (202, 400)
