@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	@$(BIN)/mailer demo
 
 test: $(VENV)/installed-dev check
-	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

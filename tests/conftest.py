@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from flask_migrate import upgrade
 from hypothesis import settings
+from jinja2.bccache import Bucket, BytecodeCache
 from playwright.sync_api import Browser, expect
 
 from mailer.app import create_app
@@ -25,6 +27,23 @@ from .servers.smtp import PATIENCE, SmtpServer
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 expect.set_options(timeout=PATIENCE * 1000)
+
+
+class Compiled(BytecodeCache):
+    """Templates as Python's code, kept from one application to the next: a command has an application of its own."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.kept:
+            bucket.bytecode_from_string(self.kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key] = bucket.bytecode_to_string()
+
+
+Flask.jinja_options = {"bytecode_cache": Compiled()}
 
 REQUIRED = set(os.environ.get("MAILER_TEST_REQUIRE", "").split(",")) - {""}
 
@@ -92,7 +111,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         return
     server: str = request.getfixturevalue("postgres_server")
     name = f"test_{uuid.uuid4().hex}"
-    postgres.execute(server, f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgres_template')}")
+    template_name: str = request.getfixturevalue("postgres_template")
+    postgres.execute(server, f"CREATE DATABASE {name} TEMPLATE {template_name} STRATEGY file_copy")
     yield sqlalchemy_url(server, name)
     postgres.execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 

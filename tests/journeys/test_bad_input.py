@@ -107,7 +107,7 @@ def test_a_digest_for_nobody_stays_a_draft(here: Installation) -> None:
 @sqlite_only
 def test_a_digest_that_mail_providers_would_cut_off_is_refused(here: Installation) -> None:
     here.imported(1)
-    digest = here.draft(RECAP + "\n\nword " * 30_000)
+    digest = here.draft(f"{RECAP}\n\n{'word ' * 30_000}")
     assert "shorten it or split it" in here.error("digest", "send", digest, "--yes")
     assert here.status(digest)["state"] == "draft"
 

@@ -22,7 +22,7 @@ MARKED = re.compile("⟦[^⟦⟧]*⟧")
 SPOKEN = ("alt", "aria-label", "placeholder", "title")  # attributes that readers meet
 # What no translator is shown: addresses, links, dates, names, the announcements.
 PROPER = re.compile(
-    r"https?://\S+|\S+@\S+|\d{4}-[A-Z]\w+-\d\d|\d+ [A-Z][a-z]{2}\b|UTC|Esperanto|English|Français"
+    r"https?://\S+|\S+@\S+|\d{4}-[A-Z]\w+-\d\d|\d+ [A-Z]\w+ \d{4}|\d+ [A-Z][a-z]{2}\b|UTC|Esperanto|English|Français"
     r"|Frontier Technologies|Example Organisation|1 Example Road, 1200 Example Town"
     r"|What 160 countries discussed|The Conversation closed on Thursday. The agenda was long"
     r"|how models are trained|who owns what they make"
