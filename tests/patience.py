@@ -6,12 +6,12 @@ from collections.abc import Callable
 TRIES = 3
 
 
-def takes_at_most(seconds: float, act: Callable[[], object], clock: Callable[[], float] = time.process_time) -> bool:
-    """Whether `act` is done so soon in the best of some tries: other work on the machine makes it take longer, never
-    less. Unless told, what counts is this process's work, not what it waits for."""
+def takes_at_most(seconds: float, act: Callable[[], object]) -> bool:
+    """Whether `act` is so little work for this process, in the best of some tries: what else the machine does makes it
+    more, never less."""
     for _ in range(TRIES):
-        begun = clock()
+        begun = time.process_time()
         act()
-        if clock() - begun <= seconds:
+        if time.process_time() - begun <= seconds:
             return True
     return False

@@ -29,7 +29,7 @@ NEW = ("new", "new-too", "new-as-well")  # nobody knows them, and nothing but ch
 LIMITED = "limited"  # was written to a moment ago
 NEVER = "never"  # asked never to be written to again
 CLASSES = (*NEW, *IMPORTED, LIMITED)
-ROUNDS = 24  # of which each asks once for an address of each class
+ROUNDS = 60  # of which each asks once for an address of each class
 UNSEEN = 1.0  # milliseconds that nobody sees from afar
 
 
@@ -118,9 +118,10 @@ def test_no_answer_tells_by_its_time(here: Installation) -> None:
     """D-115: nobody who tries can tell the others from those who are new.
 
     How much times differ by chance is measured at the same moment, by three classes that are one. A fourth like them
-    would be beyond all three on one side in a quarter of the rounds, however busy the machine: never in five of six.
+    would be beyond all three on one side in a quarter of the rounds, however busy the machine, and in three of five not
+    once in a million runs.
     """
     people(here, ROUNDS)
     taken = times_of(here, range(ROUNDS))
     beyond = {name: rounds_beyond(taken, name) for name in CLASSES if name not in NEW}
-    assert not {name: both for name, both in beyond.items() if max(both) >= ROUNDS * 5 / 6}
+    assert not {name: both for name, both in beyond.items() if max(both) > ROUNDS * 3 / 5}

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
 import dns.flags
@@ -15,11 +16,12 @@ WORLD: Zone = {(".", "NS"): ["a.root-servers.example."]}
 
 
 class NameServer:
-    """Use as a context manager. `asked` holds the questions as (name, type)."""
+    """Use as a context manager. `asked` holds the questions as (name, type), `heard` when each came."""
 
     def __init__(self, zone: Zone, *, silent: bool = False) -> None:
         self.zone, self.silent = zone, silent
         self.asked: list[tuple[str, str]] = []
+        self.heard: list[float] = []
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
@@ -47,6 +49,7 @@ class NameServer:
         question = query.question[0]
         name, kind = question.name.to_text().rstrip(".") or ".", dns.rdatatype.to_text(question.rdtype)
         self.asked.append((name, kind))
+        self.heard.append(time.monotonic())
         reply = dns.message.make_response(query)
         reply.flags |= dns.flags.RA
         if records := self.zone.get((name, kind)):
