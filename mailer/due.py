@@ -12,8 +12,9 @@ from mailer import vitals
 from mailer.db import explain
 from mailer.delivery import account, engine
 from mailer.delivery.outbox import Sender
-from mailer.digests import compose, schedule, sending
+from mailer.digests import schedule, sending
 from mailer.errors import Busy, MailerError
+from mailer.localtime import local
 from mailer.models import Digest
 from mailer.subscriptions import counters, restoring, retention
 
@@ -73,7 +74,7 @@ def name_waiting() -> Piece:
 
 
 def waiting_line(digest: Digest) -> str:
-    at = compose.local(digest.scheduled_at) if digest.scheduled_at else None
+    at = local(digest.scheduled_at) if digest.scheduled_at else None
     when = f"; its time was {at:%Y-%m-%d %H:%M %Z}" if at else ""
     return f"digest {digest.id} waits for you{when}: 'mailer digest send {digest.id}' sends it"
 

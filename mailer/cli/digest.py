@@ -4,7 +4,6 @@ import gc
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -18,6 +17,7 @@ from mailer.digests import announcements, introductions, sending
 from mailer.digests import compose as composing
 from mailer.digests.compose import Choice, Wishes
 from mailer.errors import BadInput, Interrupted, NotAllowed
+from mailer.localtime import local, zone
 from mailer.models import Digest
 from mailer.states import DigestState, Frequency
 from mailer.subscriptions import restoring
@@ -202,9 +202,8 @@ def ask(text: str) -> None:
 
 def future(at: datetime) -> datetime:
     """A time in the list's time zone. Raises BadInput if it is past."""
-    zone = ZoneInfo(settings().timezone)
     # By way of UTC: a time that the clocks leave out is shown as the one it stands for.
-    moment = (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC).astimezone(zone)
+    moment = local((at if at.tzinfo else at.replace(tzinfo=zone())).astimezone(UTC))
     if not now() < moment < now() + FURTHEST:
         raise BadInput(f"{moment:%Y-%m-%d %H:%M} is past, or years away; leave --at out to send now")
     return moment

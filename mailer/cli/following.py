@@ -18,6 +18,7 @@ from mailer.delivery.meter import Meter
 from mailer.digests import compose, sending
 from mailer.digests.sending import Status
 from mailer.errors import Interrupted, MailerError
+from mailer.localtime import local
 from mailer.states import DigestState
 from mailer.vitals import TROUBLES
 
@@ -82,7 +83,7 @@ def conclude(status: Status, *, interrupted: bool, wants_json: bool) -> None:
     if interrupted and tally.open:
         raise Interrupted(f"stopped; {tally.queued + tally.deferred} letters stay queued; {again}")
     if status.next_at and tally.deferred:
-        when = compose.local(status.next_at)
+        when = local(status.next_at)
         raise Interrupted(
             f"the mail server put {tally.deferred} letters off; 'mailer serve' or 'mailer run-due' "
             f"tries them again from {when:%H:%M %Z} on"

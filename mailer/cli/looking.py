@@ -12,6 +12,7 @@ from mailer.delivery.account import ReportLine
 from mailer.digests import compose, editions, sending, snapshot
 from mailer.digests.sending import Status
 from mailer.errors import MailServerError
+from mailer.localtime import local
 from mailer.models import Digest
 from mailer.states import DeliveryState
 from mailer.subscriptions.tables import TableWriter
@@ -128,4 +129,4 @@ def list_(*, wants_json: bool) -> None:
     waiting = {each.id for each in sending.stale()}
     for each, title in found:
         note = f"  waits for you: 'mailer digest send {each.id}'" if each.id in waiting else ""
-        say(f"{each.id:>4}  {each.state:<9}  {compose.local(each.created_at):%Y-%m-%d}  {title}{note}")
+        say(f"{each.id:>4}  {each.state:<9}  {local(each.created_at):%Y-%m-%d}  {title}{note}")

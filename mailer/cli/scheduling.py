@@ -7,9 +7,10 @@ import click
 from mailer import audit
 from mailer.cli.common import as_json, say, with_app
 from mailer.cli.looking import json_option, subject
-from mailer.digests import compose, sending
 from mailer.digests import schedule as schedules
+from mailer.digests import sending
 from mailer.digests.schedule import Standing
+from mailer.localtime import local
 from mailer.states import Frequency
 
 
@@ -72,4 +73,4 @@ def schedule_line(standing: Standing) -> str:
 
 
 def local_time(at: datetime | None) -> str:
-    return f"{compose.local(at):%a %Y-%m-%d %H:%M %Z}" if at else "-"
+    return f"{local(at):%a %Y-%m-%d %H:%M %Z}" if at else "-"

@@ -13,6 +13,7 @@ from mailer.db import db
 from mailer.digests import compose
 from mailer.digests.sending import Status
 from mailer.lists import the_list
+from mailer.localtime import local
 from mailer.states import SubscriptionState
 
 if TYPE_CHECKING:
@@ -139,6 +140,6 @@ def slowest(statuses: list[Status]) -> "Table":
 def failures(statuses: list[Status]) -> "Table":
     made = table("What went wrong last", "when", "digest", "", "domain", "the server's words")
     for failure in vitals.failures(statuses):
-        when = f"{compose.local(failure.at):%H:%M:%S}" if failure.at else ""
+        when = f"{local(failure.at):%H:%M:%S}" if failure.at else ""
         made.add_row(when, str(failure.digest), failure.state, failure.domain, failure.reply)
     return made

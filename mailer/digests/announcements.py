@@ -5,18 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from mailer import audit, topics
 from mailer.config import settings
-from mailer.db import db, now, transaction
+from mailer.db import db, transaction
 from mailer.digests.files import AnnouncementFile, default_summary, read
 from mailer.errors import BadAnnouncement, NotAllowed, NotFound
 from mailer.languages import offered
 from mailer.lists import the_list
+from mailer.localtime import today
 from mailer.models import Announcement, AnnouncementTranslation, Digest, DigestItem, Topic
 from mailer.states import AnnouncementType, DigestState
 
@@ -168,11 +168,10 @@ def lacking_words(text: AnnouncementTranslation) -> list[str]:
 
 
 def lacking_days(announcement: Announcement) -> list[str]:
-    today = now().astimezone(ZoneInfo(settings().timezone)).date()
     if announcement.deadline is None:
         has_one = announcement.type in (AnnouncementType.CALL, AnnouncementType.EVENT)
         return [f"{announcement.type} without a deadline"] if has_one else []
-    return [f"deadline passed on {announcement.deadline}"] if announcement.deadline < today else []
+    return [f"deadline passed on {announcement.deadline}"] if announcement.deadline < today() else []
 
 
 def keeping_their_words(announcement: Announcement) -> list[int]:

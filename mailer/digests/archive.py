@@ -10,12 +10,13 @@ from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_
 
 from mailer.config import settings
 from mailer.db import db
-from mailer.digests import compose, editions, snapshot
+from mailer.digests import editions, snapshot
 from mailer.digests.editions import Item
 from mailer.errors import NotFound
 from mailer.languages import Language, language
 from mailer.letters import markdown
 from mailer.lists import list_id
+from mailer.localtime import local
 from mailer.models import Announcement, Digest
 from mailer.parsing import is_word
 from mailer.states import AnnouncementType, DigestState
@@ -55,7 +56,7 @@ class Card:
 
     @property
     def date(self) -> dt.date:
-        return compose.local(self.published_at).date()
+        return local(self.published_at).date()
 
     @property
     def year(self) -> int:

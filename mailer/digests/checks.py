@@ -13,6 +13,7 @@ from mailer.digests import compose, editions, hyperlinks
 from mailer.digests.editions import Proof
 from mailer.languages import SOURCE, name_in
 from mailer.letters.lint.markup import LARGEST_HTML
+from mailer.localtime import local
 from mailer.models import Digest, Edition
 from mailer.states import DigestState
 
@@ -110,7 +111,7 @@ def nearly_too_large(candidate: Candidate) -> Said:
 
 
 def passed_deadlines(candidate: Candidate) -> Said:
-    day = compose.local(candidate.at).date()
+    day = local(candidate.at).date()
     for item in editions.items(candidate.digest, editions.languages()[0]):
         if item.deadline and item.deadline < day:
             yield None, f"the deadline of {item.title[:80]!r} is past ({item.deadline})"

@@ -3,19 +3,19 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.config import settings
-from mailer.db import db, now, transaction
+from mailer.db import db, transaction
 from mailer.digests import announcements
 from mailer.digests.files import UNPRINTED, slug
 from mailer.errors import BadInput, NotAllowed, NotFound
 from mailer.lists import the_list
+from mailer.localtime import today
 from mailer.models import Announcement, Digest, DigestItem, Introduction
 from mailer.states import DigestState, Frequency
 
@@ -193,8 +193,7 @@ def held_before(announcement: Announcement, digest: Digest) -> Digest | None:
 
 def free_slug(session: Session, list_id: int, title: str) -> str:
     """The digest's name in the archive: the day in the list's time zone, the title, a number if taken."""
-    today = now().astimezone(ZoneInfo(settings().timezone)).date()
-    base = f"{today.isoformat()}-{slug(title)[:60].strip('-')}"
+    base = f"{today().isoformat()}-{slug(title)[:60].strip('-')}"
     taken = set(session.scalars(select(Digest.slug).where(Digest.list_id == list_id)))
     numbered = (f"{base}-{number}" for number in range(2, len(taken) + 3))
     return base if base not in taken else next(name for name in numbered if name not in taken)
@@ -211,8 +210,3 @@ def every() -> list[Digest]:
     """The newest first."""
     list_id = the_list().id
     return list(db.session.scalars(select(Digest).filter_by(list_id=list_id).order_by(Digest.id.desc())))
-
-
-def local(at: datetime) -> datetime:
-    """In the list's time zone."""
-    return at.astimezone(ZoneInfo(settings().timezone))

@@ -15,7 +15,6 @@ from sqlalchemy import select
 from mailer.config import settings
 from mailer.db import db, now
 from mailer.digests import headlines, snapshot
-from mailer.digests.compose import local
 from mailer.errors import BadInput
 from mailer.languages import Language, language, name_in, offered, short_day_in
 from mailer.letters import lint, markdown
@@ -25,6 +24,7 @@ from mailer.letters.message import build, digest_headers
 from mailer.letters.render import Words, render
 from mailer.letters.slots import Recipient, slot
 from mailer.links import SAMPLE_UID, links
+from mailer.localtime import local, today
 from mailer.models import Announcement, Digest, Edition, EditionItem, Introduction
 from mailer.states import AnnouncementType, LetterKind
 
@@ -117,7 +117,7 @@ def item_in(announcement: Announcement, code: str) -> Item:
         type=announcement.type,
         date=announcement.date,
         deadline=announcement.deadline,
-        deadline_is=urgency(announcement.deadline, local(now()).date()),
+        deadline_is=urgency(announcement.deadline, today()),
         lead=text.summary if text.summary not in (paragraph, text.title) else None,
         source=text.body,
         url=text.url,

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from email.message import Message
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -30,6 +29,7 @@ from mailer.digests.pages import Found
 from mailer.errors import BadInput
 from mailer.languages import exists, name_in
 from mailer.lists import the_list
+from mailer.localtime import zone
 from mailer.models import Announcement, AnnouncementTranslation
 from mailer.states import AnnouncementType
 
@@ -105,7 +105,7 @@ def found_in(source: str, wanted: Wanted, fetcher: Fetcher | None) -> list[tuple
         return [(source, pages.read(body, settings().languages, charset=charset, address=address))]
     if wanted.is_of_one_page:
         raise BadInput("it is a feed; --url, --title, --date and --translation-of are for a single page")
-    entries = feeds.read(body, ZoneInfo(settings().timezone), address=address)
+    entries = feeds.read(body, zone(), address=address)
     return [(f"{source}: entry {named(each, number)}", each) for number, each in enumerate(entries, 1)]
 
 

@@ -3,16 +3,15 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.config import settings
 from mailer.db import db, exclusive, now, transaction
 from mailer.digests import owing, rhythm, sending, windows
 from mailer.errors import BadInput, NotAllowed
 from mailer.lists import the_list
+from mailer.localtime import zone
 from mailer.models import Announcement, Schedule, WindowItem
 from mailer.states import Frequency
 
@@ -28,10 +27,6 @@ class Standing:
     frequency: Frequency
     at: str
     next_at: datetime | None
-
-
-def zone() -> ZoneInfo:
-    return ZoneInfo(settings().timezone)
 
 
 def rhythm_of(frequency: Frequency, at: str | None) -> rhythm.Rhythm | None:

@@ -1,21 +1,20 @@
 """Past digests, without any address or token: the list, a page and a feed in each language, and a map for robots."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement
 
 from flask import Blueprint, Response, render_template, request
 from flask_babel import get_locale, gettext
 
 from mailer.config import settings
-from mailer.db import now
 from mailer.digests import archive
 from mailer.digests.archive import Reading, Shelf
-from mailer.digests.compose import local
 from mailer.errors import NotFound
 from mailer.languages import language, offered
 from mailer.links import links
 from mailer.lists import the_list
+from mailer.localtime import today
 from mailer.web import atom, pages
 from mailer.web.atom import Entry, Feed, Link
 from mailer.web.caching import conditional
@@ -76,7 +75,7 @@ def show(slug: str) -> Response:
 @site.get("/archive/feed.atom")
 def feed() -> Response:
     shelf = archive.shelf(page_number(request.args.get("page", "1")))
-    seen = (today(), marks(shelf))
+    seen = (today(), marks(shelf))  # what is said of deadlines depends on the day
     return conditional(seen, archive.archive_changed_at(), lambda: atom.write(feed_of(shelf)), atom.KIND)
 
 
@@ -108,11 +107,6 @@ def add_page(root: Element, path: str) -> None:
 
 def code() -> str:
     return str(get_locale())
-
-
-def today() -> date:
-    """Of whoever reads that a deadline is near, or has passed."""
-    return local(now()).date()
 
 
 def marks(shelf: Shelf) -> object:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from functools import cache, cached_property
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask_babel import get_locale, gettext, lazy_gettext
 from werkzeug.datastructures import MultiDict
@@ -19,6 +18,7 @@ from mailer.delivery import relay
 from mailer.errors import BadAddress
 from mailer.languages import SOURCE, offered
 from mailer.lists import the_list
+from mailer.localtime import local, zone
 from mailer.models import LONGEST_PAUSE, Subscription, Topic
 from mailer.parsing import is_word
 from mailer.states import Frequency, LeavingReason
@@ -200,12 +200,12 @@ class ManageForm(ChoicesForm):
 
 def first_moment(day: str) -> datetime:
     """The beginning of a day like 2026-01-31 in the list's time zone. Raises ValueError."""
-    return datetime.combine(date.fromisoformat(day.strip()), time(), ZoneInfo(settings().timezone))
+    return datetime.combine(date.fromisoformat(day.strip()), time(), zone())
 
 
 def as_day(moment: datetime | None) -> str:
     """What a date field shows."""
-    return moment.astimezone(ZoneInfo(settings().timezone)).date().isoformat() if moment else ""
+    return local(moment).date().isoformat() if moment else ""
 
 
 class WhyForm(PageForm):
