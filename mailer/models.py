@@ -348,6 +348,7 @@ class AnnouncementTranslation(Base):
     announcement_id: Mapped[int] = mapped_column(ForeignKey("announcement.id"))
     language: Mapped[str] = mapped_column(String(10))
     title: Mapped[str] = mapped_column(String(300))
+    author: Mapped[str | None] = mapped_column(Text)
     summary: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
     url: Mapped[str | None] = mapped_column(Text)

@@ -14,6 +14,7 @@ type: call
 deadline: 2026-03-06
 topics: [policy]
 url: https://www.example.org/en/guide
+author: Amina Diallo
 image: https://www.example.org/guide.png
 image-alt: The cover of the draft guide, a compass on blue paper
 summary: A draft guide for offices that use generative AI, or think of doing so, is open for comment until 6 March.
@@ -39,6 +40,7 @@ language: ar
 title: دعوة إلى التعليق على مشروع دليل الذكاء الاصطناعي التوليدي لمكاتب الملكية الفكرية (2026)
 date: 2026-02-27
 url: https://www.example.org/ar/guide
+author: أمينة ديالو
 image: https://www.example.org/guide.png
 image-alt: غلاف مشروع الدليل، بوصلة على ورق أزرق
 summary: يُعرض للتعليق حتى 6 مارس مشروع دليل للمكاتب التي تستخدم الذكاء الاصطناعي التوليدي أو تفكر في استخدامه.
@@ -87,6 +89,7 @@ date: 2026-02-24
 type: publication
 topics: [copyright]
 url: https://www.example.org/en/report
+author: Li Wei, Research Department
 ---
 What happens to a text, a picture or a song when a generative model is trained on it? This short report follows the
 material from its collection to the finished model, in terms that call for no technical background.

@@ -221,11 +221,12 @@ def summary(each: Announcement, known: Mapping[str, Topic] | None = None) -> dic
         "topics": each.topics,
         "languages": [text.language for text in each.translations],
         "title": each.translations[0].title,
+        "author": each.translations[0].author,
         "source": each.source,
         "lacking": announcements.lacking(each, known),
     }
 
 
 def translation(text: Any) -> dict[str, Any]:
-    names = ("language", "title", "summary", "body", "url", "image", "image_alt")
+    names = ("language", "title", "author", "summary", "body", "url", "image", "image_alt")
     return {name: getattr(text, name) for name in names}

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 # What an announcement says in one language.
-WORDS = ("title", "summary", "body", "url", "image", "image_alt")
+WORDS = ("title", "author", "summary", "body", "url", "image", "image_alt")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from mailer.letters.render import Words, render
 from mailer.letters.slots import Recipient, slot
 from mailer.links import SAMPLE_UID, links
 from mailer.localtime import local, today
-from mailer.models import Announcement, Digest, Edition, EditionItem, Introduction
+from mailer.models import Announcement, AnnouncementTranslation, Digest, Edition, EditionItem, Introduction
 from mailer.states import AnnouncementType, LetterKind
 
 IN_FULL = 12  # announcements in a letter; of the others it has the titles
@@ -43,6 +43,7 @@ class Item:
     date: dt.date
     deadline: dt.date | None
     deadline_is: str  # "near", "past" or neither
+    author: str | None
     lead: str | None  # a summary that says more than the text's first paragraph does
     source: str
     url: str | None
@@ -118,6 +119,7 @@ def item_in(announcement: Announcement, code: str) -> Item:
         date=announcement.date,
         deadline=announcement.deadline,
         deadline_is=urgency(announcement.deadline, today()),
+        author=author(announcement, text),
         lead=text.summary if text.summary not in (paragraph, text.title) else None,
         source=text.body,
         url=text.url,
@@ -127,6 +129,11 @@ def item_in(announcement: Announcement, code: str) -> Item:
         is_fallback=text.language != code,
         language_name=name_in(text.language, code),
     )
+
+
+def author(announcement: Announcement, text: AnnouncementTranslation) -> str | None:
+    """As the text itself names them, in its own letters, else as the original does."""
+    return text.author or announcement.translations[0].author
 
 
 def marks_of(written: Language) -> Markup:

@@ -1,12 +1,14 @@
 """What a news page says of itself, for machines and for people: title, day, address, language, picture, summary."""
 
 import datetime as dt
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from mailer.digests import days, prose
@@ -23,7 +25,10 @@ PUBLISHED = (
     *("dcterms.created", "dc.date.created", "dcterms.date", "dc.date", "pubdate", "publishdate", "publish_date"),
     *("publication_date", "parsely-pub-date", "citation_publication_date", "date"),
 )
+# Where pages name who wrote them, the most telling first; what stands in the text is not looked at.
+WRITTEN_BY = ("citation_author", "author", "article:author", "dcterms.creator", "dc.creator", "parsely-author")
 JSON_DATE = re.compile(r'"datePublished"\s*:\s*"(\d{4}-\d{2}-\d{2})')
+ADDRESS = re.compile(r"@|://")
 # Days that say something else of a page than when it was published.
 OTHER_DAYS = re.compile(r"updat|modif|actuali|mis à jour|обновл|更新|تحديث|©|copyright", re.IGNORECASE)
 LONGEST_DAY_LINE, AFTER, BEFORE = 80, 12, 5  # characters; lines from the title on, and up to it
@@ -36,6 +41,7 @@ class Facts:
     url: str | None
     base: str | None  # what the page's relative links are relative to
     language: str | None
+    author: str | None
     picture: tuple[str | None, str | None]  # its address, and what it shows
     descriptions: Sequence[str]
 
@@ -63,6 +69,7 @@ def read(page: "HtmlElement", languages: Sequence[str], address: str | None) -> 
         url=canonical(page, known, base),
         base=base,
         language=language,
+        author=author(page),
         picture=(known.get("og:image"), known.get("og:image:alt") or known.get("twitter:image:alt")),
         descriptions=[text for text in told if text],
     )
@@ -72,10 +79,52 @@ def meta(page: "HtmlElement") -> dict[str, str]:
     """What the page says of itself; the first of several that have the same name."""
     found: dict[str, str] = {}
     for each in page.iter("meta"):
-        name = each.get("property") or each.get("name") or each.get("itemprop") or each.get("http-equiv")
+        name = name_of(each)
         if name and each.get("content", "").strip():
-            found.setdefault(name.strip().lower(), each.get("content").strip())
+            found.setdefault(name, each.get("content").strip())
     return found
+
+
+def name_of(meta: "HtmlElement") -> str:
+    name = meta.get("property") or meta.get("name") or meta.get("itemprop") or meta.get("http-equiv") or ""
+    return str(name).strip().lower()
+
+
+def author(page: "HtmlElement") -> str | None:
+    """Who the page says, for machines, wrote it."""
+    told = [(name_of(each), each.get("content")) for each in page.iter("meta")]
+    stated = (names(text for name, text in told if name == wanted) for wanted in WRITTEN_BY)
+    return next(filter(None, stated), None) or names(found for each in data(page) for found in written_by(each))
+
+
+def data(page: "HtmlElement") -> Iterator[Any]:
+    """What stands in the page as JSON-LD."""
+    for each in page.iter("script"):
+        if each.get("type") == "application/ld+json":
+            with suppress(ValueError, RecursionError):
+                yield from listed(json.loads(each.text or ""))
+
+
+def written_by(thing: Any) -> Iterator[object]:
+    """What JSON-LD calls the authors of something, or of what it consists of."""
+    for part in (thing, *listed(property_of(thing, "@graph"))):
+        for each in listed(property_of(part, "author")):
+            yield property_of(each, "name") if isinstance(each, dict) else each
+
+
+def property_of(thing: Any, name: str) -> Any:
+    return thing.get(name) if isinstance(thing, dict) else None
+
+
+def listed(value: Any) -> list[Any]:
+    """JSON-LD writes one of something without brackets."""
+    return value if isinstance(value, list) else [value]
+
+
+def names(found: Iterable[object]) -> str | None:
+    """People's names in one line, without addresses: a profile's says nothing, and nobody's becomes public here."""
+    lines = [one_line(each, "author") for each in found if isinstance(each, str)]
+    return one_line(", ".join(dict.fromkeys(each for each in lines if each and not ADDRESS.search(each))), "author")
 
 
 def one_line(text: str | None, field: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from mailer.digests import prose
-from mailer.digests.facts import one_line, picture, same
+from mailer.digests.facts import names, one_line, picture, same
 from mailer.digests.files import LONGEST, is_web_address
 from mailer.digests.pages import Found, parsed
 from mailer.errors import BadInput
@@ -57,6 +57,7 @@ def entry(given: Any, feed: Any, zone: ZoneInfo) -> Found:
         date=day(given, zone),
         url=url,
         language=language(given, feed),
+        author=author(given),
         summary=summary(given, blocks, title),
         body="\n\n".join(block.markdown for block in blocks),
         image=image,
@@ -92,6 +93,11 @@ def language(given: Any, feed: Any) -> str | None:
     codes = [each.get("language") for each in details] + [given.get("language"), feed.feed.get("language")]
     found = next(filter(None, codes), "")
     return re.split(r"[-_]", found.strip().lower())[0] or None
+
+
+def author(given: Any) -> str | None:
+    """Who the entry itself says wrote it: by name only, nobody's address becomes public here."""
+    return names(each.get("name") for each in given.get("authors", []))
 
 
 def summary(given: Any, blocks: list[prose.Block], title: str | None) -> str | None:

@@ -21,9 +21,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 FIELDS = (
     *("title", "date", "url", "topics", "language", "translation-of", "key", "summary", "image", "image-alt"),
-    *("type", "deadline"),
+    *("type", "deadline", "author"),
 )
-LONGEST = {"title": 300, "key": 100, "summary": 2000, "url": 2000, "image": 2000, "image-alt": 300}
+LONGEST = {"title": 300, "author": 200, "key": 100, "summary": 2000, "url": 2000, "image": 2000, "image-alt": 300}
 LARGEST = 500_000  # bytes; a letter holds a fifth of it
 # Characters that no page or letter can hold: controls, and those that mark a slot in a letter.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ue000\ue001]")
@@ -43,6 +43,7 @@ class AnnouncementFile:
     type: AnnouncementType
     deadline: dt.date | None
     topics: tuple[str, ...]
+    author: str | None
     summary: str
     body: str
     url: str | None
@@ -223,7 +224,8 @@ class FrontMatter:
         language = self.tried(self.language, languages)
         kind = self.tried(self.type)
         deadline, url = self.tried(self.day, "deadline"), self.tried(self.address, "url")
-        topics, summary = self.tried(self.topics), self.tried(self.text, "summary")
+        topics = self.tried(self.topics)
+        author, summary = self.tried(self.text, "author"), self.tried(self.text, "summary")
         self.check_links()
         if self.faults or not (title and day and key and language and kind):
             raise BadAnnouncement("\n".join(self.faults))
@@ -236,6 +238,7 @@ class FrontMatter:
             type=kind,
             deadline=deadline,
             topics=topics or (),
+            author=author,
             summary=summary or default_summary(title, self.body),
             body=self.body,
             url=url,
@@ -263,6 +266,7 @@ def written(file: AnnouncementFile) -> str:
         "type": file.type if file.type is not AnnouncementType.NEWS else None,
         "deadline": file.deadline,
         "topics": list(file.topics),
+        "author": file.author,
         "url": file.url,
         "image": file.image,
         "image-alt": file.image_alt or ("" if file.image else None),

@@ -148,6 +148,7 @@ def as_announcement(found: Found, name: str, wanted: Wanted) -> AnnouncementFile
         type=wanted.type,
         deadline=None,
         topics=wanted.topics,
+        author=found.author,
         summary=found.summary or default_summary(title, found.body)[: LONGEST["summary"]],
         body=found.body,
         url=url if url and is_web_address(url) else None,
@@ -248,6 +249,8 @@ def changed(
 def fingerprint(file: AnnouncementFile) -> str:
     """Of what an import takes over: the same here and there as long as nobody changed anything."""
     said = [None if file.is_translation else file.date.isoformat(), *(getattr(file, name) for name in WORDS)]
+    if file.author is None:  # nor did the hashes hold one that were made before there were any
+        said.pop(1 + WORDS.index("author"))
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 

@@ -48,6 +48,7 @@ class Found:
     date: dt.date | None
     url: str | None
     language: str | None
+    author: str | None
     summary: str | None
     body: str
     image: str | None
@@ -81,6 +82,7 @@ def read(body: bytes, languages: Sequence[str], *, charset: str | None = None, a
         date=told.date,
         url=told.url,
         language=told.language,
+        author=told.author,
         summary=told.summary(blocks[0].text),
         body="\n\n".join(block.markdown for block in blocks),
         image=image,

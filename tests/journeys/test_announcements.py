@@ -1,13 +1,16 @@
 """An operator's work on announcements: importing pages and feeds, editing, looking at what is missing."""
 
+import hashlib
 import ssl
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mailer.digests.fetching import Fetcher
-from mailer.digests.importing import Wanted, import_all
+from mailer.digests.files import parse
+from mailer.digests.importing import Wanted, fingerprint, import_all
 
 from ..articles import SOURCES, Article, divs, well_made
 from ..installation import RECAP, RECAP_FR, Installation
@@ -207,6 +210,27 @@ def test_a_page_and_a_feed_from_the_web(here: Installation, tmp_path: Path) -> N
     assert result.refused == [f"https://{HOST}/picture: it is image/gif, neither a page nor a feed"]
 
 
+SIGNED = RSS.replace("<title>Newer", "<author>ben@example.org (Ben)</author><title>Newer")
+
+
+@sqlite_only
+def test_an_author_that_a_source_has_named_since_is_a_change_like_any_other(here: Installation) -> None:
+    here.run("announcement", "import", here.write("feed.xml", RSS))
+    assert [each["author"] for each in here.json("announcement", "list")] == [None, "Jane Doe"]
+    here.write("feed.xml", SIGNED)
+    assert "2  changed  fr" in here.run("announcement", "import", "feed.xml").stdout
+    assert "2  updated  fr" in here.run("announcement", "import", "feed.xml", "--update").stdout
+    shown = here.run("announcement", "show", 2).stdout
+    assert ("author: Ben\n" in shown, "ben@" in shown) == (True, False)
+
+
+def test_what_was_imported_before_authors_were_kept_is_not_taken_for_edited() -> None:
+    file = parse("---\ntitle: T\ndate: 2023-09-22\n---\nText.\n", "news.md", ("en",))
+    said = '["2023-09-22", "T", "Text.", "Text.", null, null, null]'
+    assert fingerprint(file) == hashlib.sha256(said.encode()).hexdigest()
+    assert fingerprint(replace(file, author="Ben")) != fingerprint(file)
+
+
 # Editing.
 
 
@@ -238,7 +262,8 @@ def own_editor(here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def recap(here: Installation) -> Installation:
-    here.run("announcement", "add", here.write("en.md", RECAP), here.write("fr.md", RECAP_FR))
+    signed = RECAP.replace("key: recap", "key: recap\nauthor: 'Diallo: Amina'")
+    here.run("announcement", "add", here.write("en.md", signed), here.write("fr.md", RECAP_FR))
     return here
 
 

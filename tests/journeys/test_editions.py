@@ -9,7 +9,7 @@ from flask_migrate import downgrade, upgrade
 from mailer.db import db
 from mailer.models import Edition
 
-from ..installation import RECAP, Installation
+from ..installation import RECAP, RECAP_FR, Installation
 
 
 def news(key: str, topics: str = "") -> str:
@@ -87,6 +87,44 @@ def test_what_was_approved_goes_out_whatever_becomes_of_the_announcement(here: I
         assert "ended badly" not in words
 
 
+SIGNED = RECAP.replace("key: recap", "key: recap\nauthor: Amina Diallo")
+
+
+def test_who_wrote_an_announcement_is_told_wherever_it_is_read(here: Installation) -> None:
+    """As its translation calls them, else as the original does; as they were called when it was approved."""
+    people(here, "ada@example.org,en,\nben@example.org,fr,\nchen@example.org,zh,\n")
+    digest = here.draft(SIGNED, RECAP_FR.replace("language: fr", "language: fr\nauthor: Mme Diallo"))
+    assert "News · 22 September 2023 · by Amina Diallo\n" in here.run("digest", "preview", digest).stdout
+    send(here, digest)
+    here.run("announcement", "add", here.write("edited.md", SIGNED.replace("Amina", "Fatou")))
+    for name, words, marked in (
+        ("ada", "by Amina Diallo", "by <bdi>Amina Diallo</bdi>"),
+        ("ben", "par Mme Diallo", "par <bdi>Mme Diallo</bdi>"),
+        ("chen", "作者：Amina Diallo", "作者：<bdi>Amina Diallo</bdi>"),
+    ):
+        (letter,) = here.letters(f"{name}@example.org")
+        assert f" · {words}" in letter.part("plain")
+        assert f" · {marked}" in letter.part("html")
+        page = here.site.get(f"/archive/{slug(here)}?lang={letter.message['Content-Language']}").text
+        assert f" · {marked}" in page
+
+
+def test_nothing_is_said_of_an_author_who_is_not_named(here: Installation) -> None:
+    """Also of words that were frozen before authors were kept."""
+    people(here, "ada@example.org,en,\n")
+    send(here, here.draft(RECAP))
+    with here.app.app_context():
+        db.session.remove()
+        downgrade(revision="0008")
+        upgrade()
+    (letter,) = here.letters("ada@example.org")
+    shown = here.run("digest", "preview", 1).stdout
+    for words in (letter.part("plain"), shown, here.site.get(f"/archive/{slug(here)}?lang=en").text):
+        assert "22 September 2023" in words
+        assert "by " not in words.partition("22 September 2023")[2][:10]
+    assert "nothing of digest 1 has changed" in here.error("digest", "correct", 1)
+
+
 def test_an_introduction_comes_in_the_readers_language_or_is_marked(here: Installation) -> None:
     """D-192"""
     people(here, "ada@example.org,en,\nben@example.org,fr,\nchen@example.org,zh,\n")
@@ -108,8 +146,9 @@ def test_an_introduction_comes_in_the_readers_language_or_is_marked(here: Instal
 
 
 def slug(here: Installation) -> str:
-    page = here.site.get("/archive").text
-    return page.partition("/archive/")[2].partition("?")[0].partition('"')[0]
+    found = re.search(r"/archive/(\d{4}-[a-z0-9-]+)", here.site.get("/archive").text)
+    assert found
+    return found[1]
 
 
 def test_a_draft_is_put_in_order_by_hand(here: Installation) -> None:

@@ -24,7 +24,8 @@ RSS = """<?xml version="1.0" encoding="utf-8"?>
 <content:encoded><![CDATA[<p>The <a href="/x">whole</a> text.<script>alert(1)</script></p><ul><li>one</li></ul>
 <img src="https://example.org/i.jpg" alt="A room"><p onclick="alert(1)">And <a href="javascript:alert(1)">more</a>.</p>
 ]]></content:encoded></item>
-<item><title>Older</title><link>https://example.org/1</link><pubDate>Thu, 21 Sep 2023 10:00:00 GMT</pubDate>
+<item><title>Older</title><author>jane@example.org (Jane Doe)</author>
+<link>https://example.org/1</link><pubDate>Thu, 21 Sep 2023 10:00:00 GMT</pubDate>
 <description>Plain words only.</description><enclosure url="https://example.org/a.mp3" type="audio/mpeg" length="1"/>
 <media:content url="https://example.org/m.jpg" type="image/jpeg"/></item></channel></rss>"""
 ATOM = """<?xml version="1.0" encoding="utf-8"?>
@@ -55,6 +56,7 @@ def test_an_rss_feed_oldest_first() -> None:
         date=dt.date(2023, 9, 21),
         url="https://example.org/1",
         language="fr",
+        author="Jane Doe",
         summary=None,
         body="Plain words only.",
         image="https://example.org/m.jpg",
@@ -66,6 +68,7 @@ def test_an_rss_feed_oldest_first() -> None:
         date=dt.date(2023, 9, 23),
         url="https://example.org/2",
         language="fr",
+        author=None,
         summary="A short word on it.",
         body="The [whole](https://example.org/x) text.\n\n- one\n\nAnd more.",
         image="https://example.org/i.jpg",
@@ -79,6 +82,21 @@ def test_an_atom_feed() -> None:
     assert (first.body, first.summary, first.source) == ("نص **الخبر**.", "ملخص الخبر", "tag:example.org,2023:1")
     assert (second.title, second.date, second.url) == ("5 < 6 *stars*", dt.date(2023, 9, 22), None)
     assert second.body == "One paragraph.\n\nAnother \\* one."
+
+
+@pytest.mark.parametrize(
+    ("said", "author"),
+    [
+        ("<author><name>أمينة ديالو</name></author>", "أمينة ديالو"),
+        ("<author><name>A</name><email>a@e.org</email></author><author><name>B</name></author>", "A, B"),
+        ("<author><email>a@e.org</email></author>", None),
+        ("<author><name>a@e.org</name></author>", None),
+        ("<author><name> </name></author>", None),
+    ],
+)
+def test_an_entrys_authors_are_named_without_their_addresses(said: str, author: str | None) -> None:
+    entry = "<id>tag:example.org,2023:2"
+    assert entries(ATOM.replace(entry, said + entry))[0].author == author
 
 
 def test_rss_of_the_first_age_and_another_encoding() -> None:

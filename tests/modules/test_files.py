@@ -20,6 +20,7 @@ title: "What 160 countries: discussed"
 date: 2023-09-22
 url: https://example.org/recap?a=1
 topics: [policy, generative-ai, policy]
+author: Amina  Diallo
 language: fr
 translation-of: recap
 summary: |
@@ -63,6 +64,7 @@ def test_every_field_is_read() -> None:
         "type": AnnouncementType.EVENT,
         "deadline": dt.date(2023, 10, 1),
         "topics": ("policy", "generative-ai"),
+        "author": "Amina Diallo",
         "summary": "Two lines",
         "body": "The **Conversation** closed.",
         "url": "https://example.org/recap?a=1",
@@ -74,7 +76,7 @@ def test_every_field_is_read() -> None:
 
 def test_a_title_and_a_date_are_enough() -> None:
     assert asdict(announcement(body="The [first](https://example.org)\nparagraph.\n\nThe second.")) == {
-        **dict.fromkeys(("deadline", "url", "image", "image_alt")),
+        **dict.fromkeys(("deadline", "author", "url", "image", "image_alt")),
         "key": "2023-09-22-t",
         "is_translation": False,
         "language": "en",

@@ -79,6 +79,44 @@ def test_a_page_that_says_much_of_itself_for_machines() -> None:
     assert "Home" not in found.body
 
 
+JSON_LD = '<script type="application/ld+json">{}</script>'
+
+
+@pytest.mark.parametrize(
+    ("head", "author"),
+    [
+        ("", None),
+        ("<meta name=author content=' Jane \n Doe '>", "Jane Doe"),
+        ("<meta property='article:author' content='https://example.org/jane'>", None),
+        ("<meta name=author content='jane@example.org'><meta name=dc.creator content='Jane Doe'>", "Jane Doe"),
+        ("<meta name=author content=site><meta name=citation_author content='李伟'>", "李伟"),
+        (
+            "<meta name=citation_author content='Doe, J.'><meta name=Citation_Author content='Roe, R.'>",
+            "Doe, J., Roe, R.",
+        ),
+        (JSON_LD.format('{"author": {"@type": "Person", "name": "Jane Doe"}}'), "Jane Doe"),
+        (JSON_LD.format('[{"author": ["Jane Doe", {"name": "R. Roe"}, {"name": "Jane Doe"}]}]'), "Jane Doe, R. Roe"),
+        (JSON_LD.format('{"@graph": [{"name": "Site"}, {"author": {"name": "Jane Doe"}}]}'), "Jane Doe"),
+        (JSON_LD.format('{"author": 5, "@graph": {"author": {"name": ["Jane"]}}}'), None),
+        (JSON_LD.format('{"author": '), None),
+        (JSON_LD.format("[" * 100_000), None),
+        ("<meta name=author content='&#xe000;to&#xe001;'>", "to"),
+    ],
+)
+def test_who_wrote_it_is_what_the_page_says_for_machines(head: str, author: str | None) -> None:
+    """Names only: nobody's address becomes public. What stands in the text is not guessed about."""
+    assert (
+        page(html(f"<h1>The title of this page</h1><p class=byline>By Nobody</p><p>{WORDS}</p>", head)).author == author
+    )
+
+
+def test_a_long_list_of_authors_is_cut() -> None:
+    head = "".join(f"<meta name=author content='Author number {number}'>" for number in range(50))
+    author = page(html(f"<h1>The title of this page</h1><p>{WORDS}</p>", head)).author
+    assert author is not None
+    assert (len(author) <= 200, author[-1]) == (True, "…")
+
+
 def test_a_picture_without_words_is_kept_without_words() -> None:
     found = page(RICH.replace("alt='A full room'", ""), address=ADDRESS)
     assert (found.image, found.image_alt) == ("https://example.org/i/lead.jpg", None)
