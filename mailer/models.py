@@ -410,6 +410,9 @@ class Digest(Base):
     revision: Mapped[int] = mapped_column(default=1)  # of the snapshot; each correction makes another
     erratum: Mapped[str | None] = mapped_column(Text)  # what a correction was about, for the readers of the archive
     corrected_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # When somebody last looked at it, and the checksum of the words that they saw in each language.
+    previewed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    previewed: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     scheduled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     approved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # When it began to go out: since then anybody may read it in the archive, whatever becomes of it.

@@ -13,7 +13,7 @@ from mailer.cli.common import ID, Day, Moment, as_json, say, stop_on_signals, wi
 from mailer.cli.looking import digest_id_argument, json_option
 from mailer.config import settings
 from mailer.db import now
-from mailer.digests import announcements, introductions, sending
+from mailer.digests import announcements, introductions, previews, sending
 from mailer.digests import compose as composing
 from mailer.digests.compose import Choice, Wishes
 from mailer.errors import BadInput, Interrupted, NotAllowed
@@ -185,7 +185,7 @@ def question(digest: Digest, count: int, at: datetime | None) -> str:
     """Everything that can't be taken back, in one sentence."""
     when = f" at {at:%Y-%m-%d %H:%M %Z}" if at else ""
     return (
-        f"Send digest {digest.id}, {looking.subject(digest)!r}, from {settings().sender} "
+        f"Send digest {digest.id}, {looking.subject(digest)!r} ({previews.told(digest)}), from {settings().sender} "
         f"with links to {settings().base_url}{when}, to {count} confirmed subscribers?"
     )
 

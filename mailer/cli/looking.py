@@ -9,7 +9,7 @@ import click
 from mailer import audit
 from mailer.cli.common import ID, as_json, as_json_array, parse_address, say, with_app
 from mailer.delivery.account import ReportLine
-from mailer.digests import compose, editions, sending, snapshot
+from mailer.digests import compose, editions, previews, sending, snapshot
 from mailer.digests.sending import Status
 from mailer.errors import MailServerError
 from mailer.localtime import local
@@ -47,12 +47,14 @@ def test(digest_id: int, to: tuple[str, ...], language: str | None) -> None:
     """
     recipients = [parse_address(each) for each in to]
     audit.note_now("digest test", f"digest {digest_id} to {len(recipients)}")
-    outcomes = sending.send_test(digest_id, recipients, known_language(language))
+    code = known_language(language)
+    outcomes = sending.send_test(digest_id, recipients, code)
     for address, outcome in outcomes:
         say(f"{address}  {outcome.reply}")
     refused = [address.email for address, outcome in outcomes if outcome.state is not DeliveryState.ACCEPTED]
     if refused:
         raise MailServerError(f"the mail server did not take the copy to {', '.join(refused)}; its reply says why")
+    previews.note(compose.find(digest_id), code)
 
 
 def describe(status: Status) -> str:

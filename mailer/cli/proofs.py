@@ -1,6 +1,8 @@
 """`mailer digest preview`: a digest as a reader gets it, in the terminal, as a page or as a mail."""
 
+import os
 import sys
+import tempfile
 import webbrowser
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -9,7 +11,7 @@ import click
 
 from mailer.cli.common import parse_address, say, with_app
 from mailer.cli.looking import digest_id_argument, known_language
-from mailer.digests import compose, editions, reading
+from mailer.digests import compose, editions, previews, reading
 from mailer.languages import SOURCE, name_in
 from mailer.letters.lint import Kind, Mail
 from mailer.models import Digest
@@ -25,7 +27,7 @@ HEADERS = ("From", "To", "Subject", "Date", "List-Id", "List-Unsubscribe")
 @click.option("--as", "email", metavar="EMAIL", help="As this subscriber gets it; its links are nobody's.")
 @click.option("--html", type=OUT, metavar="FILE", help="Write the HTML part there.")
 @click.option("--eml", type=OUT, metavar="FILE", help="Write the whole mail there, byte for byte.")
-@click.option("--open", "wants_open", is_flag=True, help="Open the HTML part in a browser (with --html).")
+@click.option("--open", "wants_open", is_flag=True, help="Open the HTML part in a browser.")
 @with_app
 def preview(
     digest_id: int,
@@ -41,12 +43,12 @@ def preview(
     Once it was approved, it is shown as it was frozen. The links to leave by are real and change nothing.
 
     \b
-    Example:  mailer digest preview 1 --language fr --html preview.html --open
+    Example:  mailer digest preview 1 --language fr --open
     """
-    if wants_open and not html:
-        raise click.UsageError("--open needs --html FILE")
     digest = compose.find(digest_id)
     mail = mail_for(digest, language, email)
+    if wants_open and not html:
+        html = kept_apart(digest_id)
     if html:
         html.write_text(mail.html.replace("\r\n", "\n"), encoding="utf-8")
         say(f"wrote {html}")
@@ -57,6 +59,15 @@ def preview(
         webbrowser.open(html.absolute().as_uri())
     if not (html or eml):
         show(digest, mail)
+    previews.note(digest, mail.header("Content-Language"))
+
+
+def kept_apart(digest_id: int) -> Path:
+    """A file for a browser, which reads it after this process has ended: the machine removes it with its other
+    temporary files."""
+    handle, name = tempfile.mkstemp(prefix=f"digest-{digest_id}-", suffix=".html")
+    os.close(handle)
+    return Path(name)
 
 
 def mail_for(digest: Digest, language: str | None, email: str | None) -> Mail:

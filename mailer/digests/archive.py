@@ -178,10 +178,15 @@ def archive_changed_at() -> datetime | None:
 
 
 def mark(digest: Digest) -> object:
-    """If it is the same, so is all that is shown of the digest. Words that were approved before approval froze them
-    are compared as they are now."""
-    words = digest.sha256 or snapshot.sha256(snapshot.taken(digest))
-    return digest.slug, words, digest.erratum, digest.corrected_at, published_at(digest), is_listed(digest)
+    """If it is the same, so is all that is shown of the digest."""
+    return (
+        digest.slug,
+        snapshot.checksum(digest),
+        digest.erratum,
+        digest.corrected_at,
+        published_at(digest),
+        is_listed(digest),
+    )
 
 
 def is_listed(digest: Digest) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from mailer.config import settings
 from mailer.db import db
-from mailer.digests import compose, editions, hyperlinks
+from mailer.digests import compose, editions, hyperlinks, previews
 from mailer.digests.editions import Proof
 from mailer.languages import SOURCE, name_in
 from mailer.letters.lint.markup import LARGEST_HTML
@@ -143,6 +143,11 @@ def placeholders(candidate: Candidate) -> Said:
             yield proof.language, f"it says {found[0]}"
 
 
+def unseen(candidate: Candidate) -> Said:
+    if candidate.digest.published_at is None and not previews.seen_in(candidate.digest):
+        yield None, previews.told(candidate.digest)
+
+
 def no_postal_address(_: Candidate) -> Said:
     if not settings().postal_address:
         yield None, "no postal address stands at the foot, which the law of many countries asks for"
@@ -199,6 +204,12 @@ CHECKS = (
         sent_before,
     ),
     Check("placeholder", "Words like TODO", "Write what was to be written", placeholders),
+    Check(
+        "unseen",
+        "Digests that nobody has looked at as they are now",
+        "Look at it: `mailer digest preview`, or `mailer digest test`",
+        unseen,
+    ),
     Check("D-31", "No postal address", "Set `POSTAL_ADDRESS`", no_postal_address),
     Check("D-6", "One sender for all mail", "Set `MAIL_ACCOUNT_SENDER`", one_sender),
     Check("trial-links", "Links to this machine", "Set `BASE_URL` to the site's public address", trial_links),

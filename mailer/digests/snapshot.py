@@ -35,6 +35,11 @@ def taken(digest: Digest) -> dict[str, Any]:
     }
 
 
+def checksum(digest: Digest) -> str:
+    """Of the words as they are. Those that were approved before approval froze them are as they are now."""
+    return digest.sha256 or sha256(taken(digest))
+
+
 def sha256(words: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(words, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 

@@ -78,7 +78,6 @@ def test_something_that_is_not_there(here: Installation, arguments: tuple[str, .
         ("digest", "compose", "--since", "soon"),
         ("digest", "send", "1", "--at", "soon"),
         ("digest", "retry", "1"),
-        ("digest", "preview", "1", "--open"),
         ("announcement", "add"),
         ("announcement", "add", "no-such-file.md"),
         ("subscriber", "add", "a@example.org", "--language", "tlh"),

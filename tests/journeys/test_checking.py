@@ -40,6 +40,7 @@ def tomorrow() -> str:
 def test_a_good_digest_has_nothing_to_find_fault_with(here: Installation) -> None:
     here.configure(**GOOD)
     digest = here.draft(FULL, FULL_FR)
+    here.run("digest", "preview", digest)
     assert here.json("digest", "check", digest) == {"digest": digest, "ok": True, "errors": [], "warnings": []}
     assert "nothing to find fault with" in here.run("digest", "check", digest).stdout
 
@@ -144,6 +145,69 @@ def test_links_are_asked_for_only_if_one_says_so(here: Installation) -> None:
 @sqlite_only
 def test_what_the_settings_lack_is_said(here: Installation) -> None:
     assert found(here, here.draft(), "warnings", code=0).keys() >= {"D-31", "D-6", "trial-links"}
+
+
+def unseen(here: Installation, digest: int) -> str | None:
+    return found(here, digest, "warnings", code=0).get("unseen")
+
+
+def asked(here: Installation, digest: int) -> str:
+    """The question before it is sent, answered with no."""
+    return here.run("digest", "send", digest, input="n\n", code=1).stderr
+
+
+def test_that_nobody_has_looked_at_it_as_it_is_now_is_said(here: Installation) -> None:
+    """D-194"""
+    here.imported(1)
+    digest = here.draft(FULL, FULL_FR)
+    assert unseen(here, digest) == "nobody has looked at it"
+    assert "(nobody has looked at it)" in asked(here, digest)
+    here.run("digest", "preview", digest, "--language", "fr", "--html", "fr.html")
+    here.run("digest", "test", digest, "--to", "me@example.org")
+    assert unseen(here, digest) is None
+    assert "(looked at in fr, en)" in asked(here, digest)
+    here.run("announcement", "add", here.write("fr.md", FULL_FR.replace("jeudi", "vendredi")))
+    assert str(unseen(here, digest)).startswith("changed since somebody looked at it, 2")
+    here.run("digest", "preview", digest)
+    assert "(looked at in en)" in asked(here, digest)
+    here.run("digest", "add", digest, here.json("announcement", "list")[0]["id"])
+    assert unseen(here, digest) is None, "it holds it already"
+    here.run("announcement", "add", here.write("call.md", CALL))
+    here.run("digest", "add", digest, 2)
+    assert "(changed since somebody looked at it, " in asked(here, digest)
+
+
+@sqlite_only
+def test_a_copy_that_nobody_got_was_seen_by_nobody(here: Installation) -> None:
+    digest = here.draft()
+    here.mail_server.answer("RCPT", "me@", "550 no")
+    here.run("digest", "test", digest, "--to", "me@example.org", code=1)
+    assert unseen(here, digest) == "nobody has looked at it"
+
+
+@sqlite_only
+def test_what_is_public_needs_nobody_to_look_at_it(here: Installation) -> None:
+    here.imported(1)
+    digest = here.draft()
+    here.run("digest", "send", digest, "--yes")
+    assert unseen(here, digest) is None
+
+
+@sqlite_only
+def test_a_preview_opens_in_a_browser_with_or_without_a_file(here: Installation) -> None:
+    """One that reads the file when the command has ended."""
+    digest = here.draft()
+    browser = here.write("browser", '#!/bin/sh\necho "$1" >> opened\n')
+    browser.chmod(0o700)
+    (here.folder / "tmp").mkdir()
+    env = {**os.environ, "BROWSER": f"{browser} %s", "TMPDIR": str(here.folder / "tmp")}
+    for more in ([], ["--html", "page.html"]):
+        command = [sys.executable, "-m", "mailer", "digest", "preview", str(digest), "--open", *more]
+        subprocess.run(command, cwd=here.folder, env=env, check=True)
+    apart, named = (Path(line.removeprefix("file://")) for line in (here.folder / "opened").read_text().splitlines())
+    assert (apart.parent, named) == (here.folder / "tmp", here.folder / "page.html")
+    assert "What 160 countries discussed" in apart.read_text()
+    assert apart.read_text() == named.read_text()
 
 
 @sqlite_only
