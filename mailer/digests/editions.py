@@ -188,6 +188,11 @@ def title(digest: Digest, code: str) -> str | None:
     return next(filter(None, own), digest.title)
 
 
+def goes_out(digest: Digest) -> dt.datetime:
+    """The moment whose day its letters name, and its page in the archive: when it went out, else when it will."""
+    return digest.published_at or max(digest.scheduled_at or now(), now())
+
+
 def preheader(items: Sequence[Item], otherwise: str) -> str:
     """What the first announcement says beyond its title, which is the subject; the others' titles if that is little."""
     first, *others = items
@@ -197,7 +202,7 @@ def preheader(items: Sequence[Item], otherwise: str) -> str:
 
 def words(digest: Digest, code: str, *, test: bool = False, selection: Collection[int] | None = None) -> Words:
     """Subject, text and HTML of one edition."""
-    date, chosen = digest.approved_at or now(), items(digest, code, selection)
+    date, chosen = goes_out(digest), items(digest, code, selection)
     return render(
         LetterKind.DIGEST.value,
         code,

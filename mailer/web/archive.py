@@ -11,13 +11,14 @@ from mailer.config import settings
 from mailer.digests import archive
 from mailer.digests.archive import Reading, Shelf
 from mailer.errors import NotFound
-from mailer.languages import language, offered
+from mailer.languages import offered
 from mailer.links import links
 from mailer.lists import the_list
 from mailer.localtime import today
 from mailer.web import atom, pages
 from mailer.web.atom import Entry, Feed, Link
 from mailer.web.caching import conditional
+from mailer.web.pages import feed_address
 
 site = Blueprint("archive", __name__)
 HTML, XML = "text/html", "application/xml"
@@ -41,7 +42,7 @@ def shelf_page(number: int) -> Response:
 
     def make() -> str:
         cards = [archive.card(digest, code()) for digest in shelf.digests]
-        return render_template("pages/archive.html", shelf=shelf, cards=cards, feeds=feeds())
+        return render_template("pages/archive.html", shelf=shelf, cards=cards)
 
     return conditional(marks(shelf), archive.archive_changed_at(), make, HTML)
 
@@ -60,7 +61,6 @@ def show(slug: str) -> Response:
             reading=archive.read(digest, code()),
             before=before and archive.card(before, code()),
             after=after and archive.card(after, code()),
-            feeds=feeds(),
         )
 
     marks = [archive.mark(each) for each in shown]
@@ -118,17 +118,6 @@ def page_number(asked: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,4}", asked):
         raise NotFound("this is not the number of a page")
     return int(asked)
-
-
-def feed_address(in_language: str, number: int = 1) -> str:
-    page = {"page": str(number)} if number > 1 else {}
-    return links().page("/archive/feed.atom", lang=in_language, **page)
-
-
-def feeds() -> list[tuple[str, str, str]]:
-    """(language, title, address) of the feed in each language, the reader's own first."""
-    codes = sorted(offered(settings().languages), key=lambda each: each != code())
-    return [(each, f"{settings().list_name} ({language(each).name})", feed_address(each)) for each in codes]
 
 
 def feed_of(shelf: Shelf) -> Feed:

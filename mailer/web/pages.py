@@ -63,6 +63,7 @@ def furniture() -> dict[str, Any]:
         "switch": switch,
         "alternates": alternates,
         "canonical": canonical,
+        "feeds": feeds,
     }
 
 
@@ -86,6 +87,17 @@ def alternates() -> list[tuple[str, str]]:
 def in_every_language(path: str) -> list[tuple[str, str]]:
     page, codes = links().page, offered(settings().languages)
     return [*((code, page(path, lang=code)) for code in codes), ("x-default", page(path))]
+
+
+def feeds() -> list[tuple[str, str, str]]:
+    """(language, title, address) of the feed in each language, the reader's own first."""
+    codes = sorted(offered(settings().languages), key=lambda code: code != str(get_locale()))
+    return [(code, f"{settings().list_name} ({language(code).name})", feed_address(code)) for code in codes]
+
+
+def feed_address(code: str, number: int = 1) -> str:
+    page = {"page": str(number)} if number > 1 else {}
+    return links().page("/archive/feed.atom", lang=code, **page)
 
 
 def canonical() -> str:

@@ -92,6 +92,47 @@ def test_a_year_begins_in_the_lists_time_zone(ada: Installation) -> None:
     assert 'id="year-2026">2026</h2>' in get(ada, "/archive").text
 
 
+@pytest.fixture
+def sent_later(here: Installation) -> Iterator[time_machine.Traveller]:
+    """A digest that goes out three days after its approval, and to one of two only for now."""
+    here.configure(TIMEZONE="Asia/Tokyo")
+    with time_machine.travel("2026-03-01T12:00:00Z") as clock:
+        here.imported(2)
+        here.mail_server.answer("RCPT", "person1@", "451 4.7.1 try later")
+        digest = here.draft(CALL)
+        here.run("digest", "send", digest, "--at", "2026-03-04T01:00", "--yes")
+        assert "Frontier Technologies, 4 March 2026\n" in here.run("digest", "preview", digest).stdout
+        clock.move_to("2026-03-03T16:00:01Z")
+        here.run("run-due")
+        here.mail_server.rules.clear()
+        yield clock
+
+
+def test_letter_and_archive_name_the_day_on_which_it_goes_out(
+    here: Installation, sent_later: time_machine.Traveller
+) -> None:
+    """Of the day of its approval readers know nothing."""
+    (mail,) = here.mail_server.mails
+    assert "Frontier Technologies, 4 March 2026\r\n" in mail.part("plain")
+    assert "4 March 2026" in mail.part("html")
+    page = get(here, "/archive").text
+    assert '<time datetime="2026-03-04">4 March 2026</time>' in page
+    assert "<h1>Frontier Technologies, 4 March 2026</h1>" in get(here, paths_in(page)[0]).text
+
+
+def test_a_letter_that_is_corrected_and_comes_later_names_the_same_day(
+    here: Installation, sent_later: time_machine.Traveller
+) -> None:
+    here.run("digest", "pause", 1)
+    sent_later.move_to("2026-03-05T16:00:01Z")
+    here.run("announcement", "add", here.write("edited.md", CALL.replace("Write to", "Please write to")))
+    here.run("digest", "correct", 1)
+    here.run("digest", "resume", 1)
+    here.run("run-due")
+    text = here.mail_server.mails[-1].part("plain")
+    assert ("Please write to" in text, "Frontier Technologies, 4 March 2026\r\n" in text) == (True, True)
+
+
 def test_a_digest_is_an_article_with_a_way_to_each_announcement(ada: Installation) -> None:
     texts = [CALL.replace("key: call", f"key: call-{number}") for number in range(3)]
     page = get(ada, sent(ada, RECAP, RECAP_FR, *texts), "fr").text
@@ -114,7 +155,7 @@ def test_programs_are_told_what_a_page_is(ada: Installation) -> None:
     assert (told["og:url"], told["og:type"]) == (f"{BASE_URL}{address}?lang=ar", "article")
     assert (told["og:image"], told["og:image:alt"]) == ("https://example.org/a.png", "A &#34;pen&#34;")
     assert told["article:published_time"].startswith("2026-03-01T12:00:")
-    for page in (head, get(ada, "/archive", "ar").text):
+    for page in (head, get(ada, "/archive", "ar").text, get(ada, "/", "ar").text):
         feeds = re.findall(
             r'rel="alternate" type="application/atom\+xml" hreflang="(\w\w)" title="[^"]+" href="([^"]+)', page
         )
