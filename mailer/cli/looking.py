@@ -1,6 +1,7 @@
 """`mailer digest test|status|report|list`: seeing a digest, before it goes out and after."""
 
 import sys
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +10,9 @@ import click
 from mailer import audit
 from mailer.cli.common import ID, as_json, as_json_array, parse_address, say, with_app
 from mailer.delivery.account import ReportLine
-from mailer.digests import compose, editions, previews, sending, snapshot
+from mailer.digests import compose, editions, previews, sending, snapshot, summary
 from mailer.digests.sending import Status
+from mailer.digests.summary import Summary
 from mailer.errors import MailServerError
 from mailer.localtime import local
 from mailer.models import Digest
@@ -90,13 +92,20 @@ def status(digest_id: int, *, wants_json: bool) -> None:
 @digest_id_argument
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON array.")
 @click.option("--csv", "wants_csv", is_flag=True, help="Print CSV with a header line.")
+@click.option("--summary", "in_short", is_flag=True, help="Only numbers, by language and by domain; --json: an object.")
 @with_app
-def report(digest_id: int, *, wants_json: bool, wants_csv: bool) -> None:
-    """A line per recipient: state, attempts, time, the server's reply.
+def report(digest_id: int, *, wants_json: bool, wants_csv: bool, in_short: bool) -> None:
+    """A line per recipient: state, attempts, time, the server's reply. Or, with --summary, how many letters arrived
+    and how many people left within three days, by language and by domain.
 
     \b
     Example:  mailer digest report 1 --csv > report.csv
     """
+    if in_short:
+        if wants_csv:
+            raise click.UsageError("--summary comes as text or as --json")
+        show_summary(digest_id, summary.of(digest_id), wants_json=wants_json)
+        return
     lines = map(report_line, sending.report(digest_id))
     if wants_json:
         as_json_array(lines)
@@ -108,6 +117,24 @@ def report(digest_id: int, *, wants_json: bool, wants_csv: bool) -> None:
     else:
         for line in lines:
             say("  ".join(str(value if value is not None else "-") for value in line.values()))
+
+
+def show_summary(digest_id: int, found: Summary, *, wants_json: bool) -> None:
+    groups = {"languages": found.languages, "domains": found.domains}
+    if wants_json:
+        by_group = {name: [{"name": each, **asdict(counts)} for each, counts in of] for name, of in groups.items()}
+        until = found.until and found.until.isoformat(timespec="seconds")
+        as_json({"digest": digest_id, "until": until, **asdict(found.everybody), **by_group})
+        return
+    rows = [("everybody", found.everybody)]
+    rows += [(name or f"other {kind}", counts) for kind, of in groups.items() for name, counts in of]
+    widest = max(len(name) for name, _ in rows)
+    say("  ".join([" " * widest, *summary.NAMES]))
+    for name, counts in rows:
+        numbers = (f"{count:>{len(column)}}" for column, count in asdict(counts).items())
+        say("  ".join([f"{name:<{widest}}", *numbers]))
+    if found.until:
+        say(f"who left is counted until {local(found.until):%Y-%m-%d %H:%M %Z}")
 
 
 def report_line(line: ReportLine) -> dict[str, Any]:

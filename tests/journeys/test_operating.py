@@ -4,14 +4,16 @@ import csv
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
+import time_machine
 from click.testing import CliRunner
 
 from mailer.cli import COMMANDS, main
 
-from ..installation import RECAP, RECAP_FR, Installation
+from ..installation import RECAP, RECAP_FR, Installation, leave_link
 
 
 def test_an_announcement_is_added_changed_and_shown(here: Installation) -> None:
@@ -65,6 +67,52 @@ def test_the_state_of_things_is_told_in_words_too(here: Installation) -> None:
         ("person1@example.org", "accepted"),
     ]
     assert here.run("run-due").stdout == "nothing is due\n"
+
+
+@pytest.fixture
+def summed_up(here: Installation) -> Installation:
+    """A digest that ten people got, of whom one bounced, one was forgotten, and two left: one at once, one later."""
+    rows = [f"person{number}@big.example.org,{'fr' if number > 4 else 'en'}" for number in range(7)]
+    rows += [f"person{number}@small{number}.example.org,en" for number in range(3)]
+    here.run(
+        "subscriber", "import", here.write("people.csv", "\n".join(["email,language", *rows])), "--basis", "a test"
+    )
+    here.mail_server.answer("RCPT", "person6@", "550 5.1.1 no such user")
+    with time_machine.travel("2026-03-01T12:00:00Z", tick=False) as clock:
+        here.run("digest", "send", here.draft(), "--yes")
+        here.run("subscriber", "erase", "person2@small2.example.org")
+        clock.move_to("2026-03-04T11:00:00Z")
+        here.site.post(leave_link(here.letters("person5@big.example.org")[0]))
+        clock.move_to("2026-03-04T13:00:00Z")
+        here.site.post(leave_link(here.letters("person0@big.example.org")[0]))
+    return here
+
+
+def counts(enlisted: int, accepted: int, bounced: int = 0, unsubscribed: int = 0) -> dict[str, int]:
+    some = {"enlisted": enlisted, "accepted": accepted, "bounced": bounced, "unsubscribed": unsubscribed}
+    return {**some, "blocked": 0, "unknown": 0, "complained": 0}
+
+
+def test_a_digest_is_summed_up_by_language_and_domain_and_of_nobody(summed_up: Installation) -> None:
+    """D-197"""
+    told = summed_up.json("digest", "report", 1, "--summary")
+
+    assert told == {
+        "digest": 1,
+        "until": "2026-03-04T12:00:00+00:00",
+        **counts(10, 9, 1, 1),
+        "languages": [{"name": "en", **counts(8, 8)}, {"name": None, **counts(2, 1, 1, 1)}],
+        "domains": [{"name": "big.example.org", **counts(7, 6, 1, 1)}, {"name": None, **counts(3, 3)}],
+    }
+    shown = summed_up.run("digest", "report", 1, "--summary").stdout
+    assert re.search(r"big\.example\.org +7 +6 +1 +0 +0 +1 +0\nother domains +3 +3 ", shown)
+    assert ("@" in shown, "small" in shown, "person" in shown) == (False, False, False)
+    summed_up.run("digest", "report", 1, "--summary", "--csv", code=2)
+
+
+def test_of_a_draft_there_is_nothing_to_sum_up(here: Installation) -> None:
+    told = here.json("digest", "report", here.draft(), "--summary")
+    assert (told["enlisted"], told["until"], told["languages"], told["domains"]) == (0, None, [], [])
 
 
 def test_a_digest_that_was_sent_is_neither_resumed_nor_cancelled(here: Installation) -> None:
