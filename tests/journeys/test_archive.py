@@ -218,6 +218,22 @@ def shown_in(here: Installation, address: str) -> list[str]:
     return [name for name, found in lists.items() if found]
 
 
+EDGES = """() => [...document.querySelectorAll('article > p[dir=rtl]')].map(
+  each => each.parentElement.getBoundingClientRect().right - each.getBoundingClientRect().right)"""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_our_words_about_an_article_that_runs_the_other_way_stand_at_their_own_edge(
+    ada: Installation, browser: Browser
+) -> None:
+    address = sent(ada, CALL, RECAP)
+    page = browser.new_page(viewport={"width": 1280, "height": 640})
+    with LiveSite(ada.app) as site:
+        page.goto(f"{site.url}{address}?lang=ar")
+        assert page.evaluate(EDGES) == [0, 0, 0]
+    page.close()
+
+
 def test_what_did_not_begin_to_go_out_is_nowhere(here: Installation) -> None:
     here.imported(1)
     with time_machine.travel("2026-03-01T12:00:00Z") as clock:
