@@ -310,6 +310,7 @@ language: fr
 type: call
 deadline: 2023-11-30
 topics: [policy, ai]
+author: Amina Diallo
 url: https://example.org/#a
 image: https://example.org/a.png
 image-alt: 'yes'
@@ -334,6 +335,8 @@ def test_what_is_written_says_the_same(title: str, alt: str, body: str, kind: An
     """A file that `show` prints, `add` takes for the same."""
     name = "key" if first else "translation-of"
     head = f"title: {json.dumps(title)}\ndate: 2023-09-22\n{name}: k\ntype: {kind}\nimage: https://e.org/a\n"
-    found = outcome(source(f"{head}image-alt: {json.dumps(alt)}\nsummary: {json.dumps(title)}", body))
+    found = outcome(
+        source(f"{head}image-alt: {json.dumps(alt)}\nsummary: {json.dumps(title)}\nauthor: {json.dumps(alt)}", body)
+    )
     if isinstance(found, AnnouncementFile):
         assert parse(written(found), "news.md", LANGUAGES) == found
