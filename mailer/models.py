@@ -431,8 +431,6 @@ class Digest(Base):
         if state not in LEGAL_DIGEST_MOVES[self.state]:
             raise NotAllowed(f"digest {self.id} is {self.state} and can't become {state}")
         self.state = state
-        if state is DigestState.SENDING and self.published_at is None:
-            self.published_at = now()
 
     @property
     def announcements(self) -> list[Announcement]:

@@ -4,7 +4,7 @@ who gets the same words."""
 import datetime as dt
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -84,6 +84,7 @@ class Rendered:
     words: Words
     content: bytes
     proof: "Proof | None" = None
+    made_at: dt.datetime = field(default_factory=now)
 
     @property
     def sha256(self) -> str:
@@ -295,4 +296,5 @@ def stored(digest: Digest, rendered: Rendered, selection: int, held: Collection[
         subject=rendered.words.subject,
         content=rendered.content,
         sha256=rendered.sha256,
+        created_at=rendered.made_at,
     )

@@ -12,7 +12,7 @@ from email.utils import parseaddr
 from functools import partial
 
 from flask import current_app
-from sqlalchemy import and_, select
+from sqlalchemy import and_, delete, select
 from sqlalchemy.orm import Session
 
 from mailer.addresses import Address
@@ -29,7 +29,8 @@ from mailer.digests.compose import lock
 from mailer.digests.editions import Rendered
 from mailer.digests.selections import Pair
 from mailer.errors import BadInput, Busy, MailerError, NotAllowed
-from mailer.models import Delivery, Digest, Edition
+from mailer.localtime import local
+from mailer.models import Delivery, Digest, Edition, EditionItem
 from mailer.states import DeliveryState, DigestState
 
 STARTABLE = (DigestState.DRAFT, DigestState.APPROVED)
@@ -132,11 +133,23 @@ def enlist(digest_id: int, ready: Mapping[str, Rendered]) -> int:
         if digest.state is not DigestState.APPROVED:
             return account.tally_of(session, digest_id).enlisted
         take_turns(session, "enlisting")  # two digests that hold the same announcement must know of each other
+        digest.published_at = now()
+        drop_outdated(session, digest)
         count = enlist_all(session, digest)
         if not count and not windows.leave_empty(session, digest):
             raise nobody(digest_id)
+        digest.published_at = digest.published_at if count else None
         digest.move(DigestState.SENDING if count else DigestState.CANCELLED)
     return count
+
+
+def drop_outdated(session: Session, digest: Digest) -> None:
+    """Letters that were rendered before midnight, or by a run that died, name another day than the archive will."""
+    day = local(editions.goes_out(digest)).date()
+    outdated = [each.id for each in digest.editions if local(each.created_at).date() != day]
+    session.execute(delete(EditionItem).where(EditionItem.edition_id.in_(outdated)))
+    session.execute(delete(Edition).where(Edition.id.in_(outdated)))
+    session.expire(digest, ["editions"])
 
 
 def prepare(digest_id: int, ready: Mapping[str, Rendered]) -> None:

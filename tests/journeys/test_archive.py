@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from mailer.config import Config
 from mailer.db import db
+from mailer.digests import sending
 from mailer.languages import day_in
 from mailer.models import Subscriber
 
@@ -131,6 +132,18 @@ def test_a_letter_that_is_corrected_and_comes_later_names_the_same_day(
     here.run("run-due")
     text = here.mail_server.mails[-1].part("plain")
     assert ("Please write to" in text, "Frontier Technologies, 4 March 2026\r\n" in text) == (True, True)
+
+
+def test_letters_that_were_made_before_midnight_are_made_anew(ada: Installation) -> None:
+    with time_machine.travel("2026-03-01T23:59:58Z") as clock:
+        digest = ada.draft(CALL)
+        with ada.app.app_context():
+            sending.prepare(digest, sending.approve(digest))
+        clock.move_to("2026-03-02T00:00:02Z")
+        ada.run("digest", "send", digest, "--yes")
+    (mail,) = ada.mail_server.mails
+    assert "Frontier Technologies, 2 March 2026\r\n" in mail.part("plain")
+    assert '<time datetime="2026-03-02">' in get(ada, "/archive").text
 
 
 def test_a_digest_is_an_article_with_a_way_to_each_announcement(ada: Installation) -> None:
