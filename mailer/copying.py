@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Integer, Row, Table, func, insert, select, text
+from sqlalchemy import Connection, Engine, Integer, Row, Table, func, select, text
 
+from mailer import bulk
 from mailer.errors import NotAllowed
 from mailer.models import Delivery
 
@@ -56,7 +57,7 @@ def copied(
     """The rows that were read, each written before the next ones are."""
     count = 0
     for rows in rows_of(table, reading):
-        writing.execute(insert(table), [dict(row._mapping) for row in rows])
+        bulk.load(writing, table, [dict(row._mapping) for row in rows])
         count += len(rows)
         watch(table.name, count)
         yield rows

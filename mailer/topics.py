@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Delete, bindparam, delete, func, insert, literal, select
 from sqlalchemy.orm import Session
 
+from mailer import bulk
 from mailer.config import settings
 from mailer.db import db, insert_new, now, transaction
 from mailer.errors import BadInput, NotAllowed, NotFound
@@ -209,4 +210,4 @@ def choose(session: Session, list_id: int, choices: Mapping[int, Sequence[str]])
         for subscription_id, chosen in choices.items()
         for key in dict.fromkeys(chosen)
     ]
-    session.connection().execute(insert(subscription_topic), rows)
+    bulk.load(session.connection(), subscription_topic, rows)

@@ -9,18 +9,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, insert, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from mailer import addresses, topics
+from mailer import addresses, bulk, topics
 from mailer.addresses import Address
 from mailer.config import settings
 from mailer.db import db, now, transaction
 from mailer.errors import BadAddress, BadInput
 from mailer.lists import the_list
-from mailer.models import LONGEST_PAUSE, ConsentEvent, Subscriber, Subscription
+from mailer.models import LONGEST_PAUSE, ConsentEvent, Subscriber, Subscription, fresh_uid
 from mailer.parsing import UNPRINTABLE, is_word
 from mailer.states import ConsentKind, EndedReason, Frequency, SubscriptionState
 from mailer.subscriptions.suppression import remembered
@@ -57,7 +57,8 @@ ALIASES = {
     "tags": "topics",
     "source": "consent_source",
 }
-BATCH = 500
+# Rows in a transaction. On SQLite nobody else can write meanwhile.
+BATCHES = {"sqlite": 500, "postgresql": 5000}
 SOURCE_LENGTH = 500
 
 
@@ -115,7 +116,7 @@ def import_table(
     list_id = the_list().id
     rows = read_rows(table, names, report, refuse)
     seen = Seen()
-    while batch := list(islice(rows, BATCH)):
+    while batch := list(islice(rows, BATCHES[db.engine.dialect.name])):
         if dry_run:
             rehearse_batch(list_id, batch, seen, report)
         else:
@@ -267,7 +268,8 @@ def sort_out(
     """Who is pending, confirmed or left stays as they are. Whole batches at a time: a list may have a million rows."""
     here = and_(Subscription.subscriber_id == Subscriber.id, Subscription.list_id == list_id)
     query = select(Subscriber.email_key, Subscriber.id, Subscription.state).outerjoin(Subscription, here)
-    found = session.execute(query.where(Subscriber.email_key.in_([row.address.key for row in batch])))
+    keys = bulk.these(session, [row.address.key for row in batch])
+    found = session.connection().execute(query.where(Subscriber.email_key.in_(keys)))
     known = {str(key): (row_id, state) for key, row_id, state in found}
     suppressed = remembered(session, [row.address for row in batch])
     people = People([], {})
@@ -287,53 +289,53 @@ def sort_out(
 
 
 def add(session: Session, list_id: int, people: People, basis: str) -> None:
-    by_key = {row.address.key: row for row in people.new}
-    rows = people.there | {row_id: by_key[key] for key, row_id in add_people(session, people.new).items()}
-    add_subscriptions(session, list_id, rows, basis)
+    """Subscribers, their subscriptions, what they chose, and the evidence."""
+    connection = session.connection()
+    new = dict(zip(bulk.fresh_ids(connection, Subscriber, len(people.new)), people.new, strict=True))
+    bulk.load(connection, Subscriber, [subscriber(*each) for each in new.items()])
+    rows = people.there | new
+    ids = bulk.fresh_ids(connection, Subscription, len(rows))
+    numbered = [(row_id, subscriber_id, row) for row_id, (subscriber_id, row) in zip(ids, rows.items(), strict=True)]
+    bulk.load(connection, Subscription, [subscription(list_id, *each) for each in numbered])
+    topics.choose(session, list_id, {row_id: row.topics for row_id, _, row in numbered})
+    bulk.load(connection, ConsentEvent, [evidence(row_id, row, basis) for row_id, _, row in numbered])
 
 
-def add_people(session: Session, rows: Sequence[Row]) -> dict[str, int]:
-    """{email key: id} of new subscribers."""
-    if not rows:
-        return {}
-    values = [{"email": row.address.email, "email_key": row.address.key, "language": row.language} for row in rows]
-    added = insert(Subscriber).returning(Subscriber.email_key, Subscriber.id)
-    return {str(key): row_id for key, row_id in session.connection().execute(added, values)}
+def subscriber(row_id: int, row: Row) -> dict[str, Any]:
+    return {
+        "id": row_id,
+        "uid": fresh_uid(),
+        "email": row.address.email,
+        "email_key": row.address.key,
+        "language": row.language,
+        "created_at": now(),
+    }
 
 
-def add_subscriptions(session: Session, list_id: int, rows: Mapping[int, Row], basis: str) -> None:
-    """With the evidence. `rows` by the subscriber's id."""
-    if not rows:
-        return
-    values = [
-        {
-            "list_id": list_id,
-            "subscriber_id": subscriber_id,
-            "state": row.state,
-            "frequency": row.frequency,
-            "requested_at": row.requested_at,
-            "confirmed_at": row.confirmed_at,
-            "ended_at": row.ended_at,
-            "ended_reason": row.ended_reason,
-            "not_me_at": row.not_me_at,
-            "paused_until": row.paused_until,
-        }
-        for subscriber_id, row in rows.items()
-    ]
-    added = insert(Subscription).returning(Subscription.subscriber_id, Subscription.id)
-    ids = {row[1]: row[0] for row in session.connection().execute(added, values)}
-    topics.choose(session, list_id, {each: rows[ids[each]].topics for each in ids})
-    evidence = [
-        {
-            "subscription_id": subscription_id,
-            "kind": ConsentKind.IMPORTED,
-            "at": rows[subscriber_id].consent_at,
-            "source": rows[subscriber_id].source,
-            "language": rows[subscriber_id].language,
-            "basis": basis,
-            "frequency": rows[subscriber_id].frequency,
-            "topics": list(rows[subscriber_id].topics),
-        }
-        for subscription_id, subscriber_id in ids.items()
-    ]
-    session.connection().execute(insert(ConsentEvent), evidence)
+def subscription(list_id: int, row_id: int, subscriber_id: int, row: Row) -> dict[str, Any]:
+    return {
+        "id": row_id,
+        "list_id": list_id,
+        "subscriber_id": subscriber_id,
+        "state": row.state,
+        "frequency": row.frequency,
+        "requested_at": row.requested_at,
+        "confirmed_at": row.confirmed_at,
+        "ended_at": row.ended_at,
+        "ended_reason": row.ended_reason,
+        "not_me_at": row.not_me_at,
+        "paused_until": row.paused_until,
+    }
+
+
+def evidence(subscription_id: int, row: Row, basis: str) -> dict[str, Any]:
+    return {
+        "subscription_id": subscription_id,
+        "kind": ConsentKind.IMPORTED,
+        "at": row.consent_at,
+        "source": row.source,
+        "language": row.language,
+        "basis": basis,
+        "frequency": row.frequency,
+        "topics": list(row.topics),
+    }

@@ -6,7 +6,7 @@ from functools import cache
 from sqlalchemy import Select, bindparam, delete, exists, select
 from sqlalchemy.orm import Session
 
-from mailer import audit
+from mailer import audit, bulk
 from mailer.addresses import Address
 from mailer.db import db, insert_new, now, transaction
 from mailer.errors import NotAllowed, NotFound
@@ -55,7 +55,8 @@ def allow(address: Address, *, by: str) -> None:
 def remembered(session: Session, addresses: Iterable[Address]) -> dict[str, SuppressionReason]:
     """{address key: why} of those that must not be imported although no row has their address."""
     keys = {address_hash(address): address.key for address in addresses}
-    left = select(Subscriber.email_hash).where(Subscriber.email_hash.in_(keys))
+    hashes = bulk.these(session, keys)
+    left = select(Subscriber.email_hash).where(Subscriber.email_hash.in_(hashes))
     found = {keys[str(email_hash)]: SuppressionReason.LEFT for email_hash in session.scalars(left)}
-    rows = select(Suppression.email_hash, Suppression.reason).where(Suppression.email_hash.in_(keys))
+    rows = select(Suppression.email_hash, Suppression.reason).where(Suppression.email_hash.in_(hashes))
     return found | {keys[email_hash]: reason for email_hash, reason in session.execute(rows)}

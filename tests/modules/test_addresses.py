@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailer.addresses import parse
+from mailer.addresses import PLAIN, parse, validate
 from mailer.errors import BadAddress
 
 # 64 + 1 + 189 characters: the longest address there can be.
@@ -161,3 +161,9 @@ def test_any_text_is_an_address_in_its_normal_form_or_a_bad_address(text: str) -
     assert address.email.isascii()
     assert address.key == address.key.lower()
     assert len(address.email) <= 254
+
+
+@given(st.from_regex(PLAIN, fullmatch=True).filter(lambda local: len(local) <= 64))
+@settings(deadline=None)
+def test_what_is_plain_before_the_at_is_good_by_the_validator_too(local: str) -> None:
+    assert validate(f"{local}@exämple.org", international=False) == (local, "xn--exmple-cua.org")
