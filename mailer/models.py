@@ -160,6 +160,7 @@ class Subscription(Base):
     __table_args__ = (
         UniqueConstraint("list_id", "subscriber_id"),
         Index(None, "list_id", "state"),
+        Index(None, "requested_at"),
         Index(
             "ix_subscription_owed",
             "list_id",

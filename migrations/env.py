@@ -1,11 +1,12 @@
 """Alembic inside the application: tables are made here and nowhere else."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import Connection
+from sqlalchemy import Connection, exc
 
 from mailer import models  # noqa: F401 - fills the metadata
 from mailer.db import Base, UTCDateTime
@@ -16,6 +17,10 @@ def render_item(kind: str, item: object, _context: object) -> str | bool:
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UTCDateTime) else False
 
 
+# Whoever comes after a migration that waits for a table waits with it. So it waits for a moment only, lets the others
+# go on for as long, and tries again.
+LOCK_SECONDS = 2
+PATIENCE = 600.0
 database = current_app.extensions["migrate"].db
 
 
@@ -28,16 +33,50 @@ def run_offline() -> None:
 
 
 def run_online() -> None:
-    with database.engine.connect() as connection, tables_made_anew(connection):
-        context.configure(
-            connection=connection,
-            target_metadata=Base.metadata,
-            render_as_batch=True,
-            render_item=render_item,
-        )
-        with context.begin_transaction():
-            context.run_migrations()
-            check_references(connection)
+    """Again and again while others hold what a migration has to change: what was committed is not done twice."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with database.engine.connect() as connection, tables_made_anew(connection), patient(connection):
+                migrate(connection)
+            return
+        except exc.OperationalError as error:
+            if not is_lock_timeout(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(LOCK_SECONDS)
+
+
+def migrate(connection: Connection) -> None:
+    """On PostgreSQL each migration commits by itself, so that what one has locked is free while the next one works."""
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=True,
+        render_item=render_item,
+        transaction_per_migration=connection.dialect.name == "postgresql",
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+        check_references(connection)
+
+
+@contextmanager
+def patient(connection: Connection) -> Iterator[None]:
+    """A connection that waits for locks for a moment only, and works for as long as it takes."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+    connection.exec_driver_sql("SET statement_timeout = 0")
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.invalidate()  # nobody else goes on with these settings
+
+
+def is_lock_timeout(error: exc.OperationalError) -> bool:
+    return type(error.orig).__name__ == "LockNotAvailable"
 
 
 @contextmanager
