@@ -37,11 +37,12 @@ def copy(source: Engine, target: Engine, watch: Watch = lambda *_: None) -> dict
 
 
 def hold_still(connection: Connection) -> None:
-    """No writer may come in between: what it wrote would be lost."""
+    """No writer may come in between: what it wrote would be lost. It waits for as long as the other database works."""
     if connection.dialect.name == "sqlite":
         connection.execution_options(writes=True).begin()
         return
     names = ", ".join(f'"{table.name}"' for table in TABLES)
+    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     connection.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
 
 

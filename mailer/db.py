@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import current_app
+from flask import current_app, has_request_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, NestedTransaction, event, exc, text
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -21,6 +21,12 @@ from sqlalchemy.types import TypeDecorator
 from mailer.errors import Busy, DatabaseError
 
 BUSY_SECONDS = 10  # how long a write waits for another one (SQLite has a single writer)
+# On PostgreSQL: how long a statement may take for a visitor, who has gone by then; and how long a transaction may wait
+# for its program, that of an operator who reads a report for one. What it holds is then free for others.
+STATEMENT_SECONDS = 15
+IDLE_SECONDS = 600
+# A server that is gone without a word, behind a cut line for one, is found out.
+KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 class Base(DeclarativeBase):
@@ -62,11 +68,11 @@ def engine_options(database_url: str) -> dict[str, Any]:
     discreet = {"hide_parameters": True}
     if not database_url.startswith("postgresql"):
         return discreet
-    options = f"-c lock_timeout={BUSY_SECONDS}s"
+    options = f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
     return {
         **discreet,
         "pool_pre_ping": True,
-        "connect_args": {"connect_timeout": BUSY_SECONDS, "options": options},
+        "connect_args": {"connect_timeout": BUSY_SECONDS, "options": options, **KEEPALIVE},
     }
 
 
@@ -106,6 +112,13 @@ def begin_sqlite(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         writes = connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@event.listens_for(Engine, "begin")
+def limit_statements(connection: Connection) -> None:
+    """Of a visitor's transaction: senders and commands, which may be threads of the same process, take their time."""
+    if connection.dialect.name == "postgresql" and has_request_context():
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
 
 
 @contextmanager
@@ -251,6 +264,19 @@ def scrub() -> bool:
 
 # What a database says when it can't be used, and what a person can do about it. The first that fits counts.
 ADVICE = {
+    "statement timeout": "it is busy or slow; try again, and see what its other statements wait for",
+    "deadlock": "two processes waited for each other; try again",
+    "idle-in-transaction": "the command was paused for too long; run it again, with its output in a file",
+    "too many clients": "raise its max_connections, or run fewer processes and threads",
+    "too many connections": "raise the limit of connections, or run fewer processes and threads",
+    "connection slots": "raise its max_connections, or run fewer processes and threads",
+    "queuepool": "all connections of this process are in use; try again in a moment",
+    "starting up": "it starts; try again in a moment",
+    "shutting down": "it restarts, or was stopped; try again in a moment",
+    "recovery mode": "it starts after a crash; try again in a moment",
+    "terminating connection": "it restarts, or was stopped; try again in a moment",
+    "server closed": "it restarts, or was stopped; try again in a moment",
+    "read-only transaction": "this server takes no writes (a standby?); DATABASE_URL has to name the primary",
     "locked": "another process holds it; try again in a moment",
     "lock timeout": "another process holds it; try again in a moment",
     "full": "free some space and try again; nothing that was accepted is lost",
@@ -266,6 +292,14 @@ ADVICE = {
     "readonly": "check who may write to it",
     "authentication": "check DATABASE_URL",
 }
+# Errors of drivers that are no OperationalError and yet no bug of ours.
+UNUSABLE = (
+    "DatabaseError",
+    "UndefinedTable",
+    "UndefinedColumn",
+    "ReadOnlySqlTransaction",
+    "IdleInTransactionSessionTimeout",
+)
 
 
 def explain(error: Exception) -> DatabaseError | None:
@@ -277,7 +311,7 @@ def explain(error: Exception) -> DatabaseError | None:
     said = str(original).strip().splitlines()[0]
     if isinstance(error, exc.IntegrityError) and "unique" in said.lower():
         return DatabaseError("another process did the same at the same moment; look, then try again")
-    if not unusable and type(original).__name__ not in ("DatabaseError", "UndefinedTable", "UndefinedColumn"):
+    if not unusable and type(original).__name__ not in UNUSABLE:
         return None
     hint = next((words for mark, words in ADVICE.items() if mark in said.lower()), "is it running?")
     return DatabaseError(f"the database can't be used ({said}): {hint}")

@@ -18,6 +18,7 @@ from mailer.addresses import Address
 from mailer.app import create_app
 from mailer.db import db
 from mailer.errors import BadAddress
+from mailer.lists import the_list
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +50,13 @@ def opened(app: Flask) -> Iterator[Flask]:
         finally:
             db.session.remove()
             db.engine.dispose()
+
+
+def check_database() -> None:
+    """One that isn't ready is said now, not to the first visitor. Leaves nothing open: a process that only waits would
+    hold up migrations, and not outlive a restart of the database."""
+    the_list()
+    db.session.remove()
 
 
 def say(line: str = "") -> None:

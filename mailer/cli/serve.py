@@ -15,11 +15,10 @@ from waitress.server import create_server
 
 from mailer import logs
 from mailer.app import LARGEST_REQUEST
-from mailer.cli.common import application, say
+from mailer.cli.common import application, check_database, say
 from mailer.config import settings
 from mailer.due import at_work
 from mailer.errors import MailerError
-from mailer.lists import the_list
 from mailer.web.visitors import WAITING
 
 THREADS = 6  # of which three may wait for the DNS; one interpreter answers all, so more would be in each other's way
@@ -38,7 +37,7 @@ def command(host: str, port: int, *, no_sender: bool) -> None:
     logs.set_up(logs.JsonFormatter())
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # which tells of every request that had to wait
     with application() as app:
-        the_list()  # a database that isn't ready is said now, not to the first visitor
+        check_database()
         end_on_sigterm()
         with (
             serving(app, host, port, sender=not no_sender and settings().engine == "embedded") as server,

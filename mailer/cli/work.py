@@ -3,11 +3,10 @@
 import click
 
 from mailer import logs
-from mailer.cli.common import application, say, stop_on_signals
+from mailer.cli.common import application, check_database, say, stop_on_signals
 from mailer.config import settings
 from mailer.due import at_work
 from mailer.errors import NotAllowed
-from mailer.lists import the_list
 
 
 @click.command("work")
@@ -24,7 +23,7 @@ def command() -> None:
     with application(lean=True) as app, stop_on_signals() as stop:
         if settings().engine == "celery":
             raise NotAllowed("ENGINE is celery, whose workers begin with 'celery -A mailer.tasks worker'")
-        the_list()  # a database that isn't ready is said now
+        check_database()
         say("at work on what is due; stop with Ctrl-C")
         with at_work(app):
             stop.wait()
