@@ -1,6 +1,6 @@
 """`make bench`: measure the product from outside and print a table for docs/benchmarks.md.
 
-python -m bench                                      everything but the million: some minutes
+python -m bench                                      everything but the millions: some minutes
 python -m bench --only million                       the rest; or --all for both
 python -m bench --only rod,sqlite-20000 --runs 5     some parts; a number after a name is how many people
 """
@@ -27,7 +27,7 @@ from .table import Row, markdown
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the product from outside.")
     parser.add_argument("--only", metavar="PART,…", help=f"of {', '.join(PARTS)}; with a number of people: sqlite-2000")
-    parser.add_argument("--all", action="store_true", help="the million, too")
+    parser.add_argument("--all", action="store_true", help="the millions, too")
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="of each measurement; default 3")
     return parser.parse_args()
 
@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
 def names(options: argparse.Namespace) -> Sequence[str]:
     if options.only:
         return [name.strip() for name in options.only.split(",")]
-    return (*USUAL, "million") if options.all else USUAL
+    return (*USUAL, "million", "enlist") if options.all else USUAL
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     options = arguments()
     try:
         chosen = [choose(name) for name in names(options)]
-        with_postgres = any(each.subject == "postgresql" for each in chosen)
+        with_postgres = any(each.part.needs_postgres for each in chosen)
         check_programs(with_postgres=with_postgres)
         machine_line = machine.describe(with_postgres=with_postgres)
         rows = measure(chosen, max(options.runs, 1))

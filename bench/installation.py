@@ -38,10 +38,17 @@ class Installation:
     database: str = ""
     url: str = ""
 
-    def mailer(self, *arguments: str, **settings: object) -> Usage:
-        """The command as installed, with its defaults: nothing that our own environment says about it reaches it."""
-        given = {**settings, "DATABASE_URL": self.url} if self.url else settings
-        return measure([command(), *arguments], self.folder, environment(given))
+    @property
+    def kind(self) -> str:
+        return "PostgreSQL" if self.server else "SQLite"
+
+    def mailer(self, *arguments: str, code: int = 0, **settings: object) -> Usage:
+        """The command as installed, with its defaults."""
+        return measure([command(), *arguments], self.folder, self.environment(**settings), code)
+
+    def environment(self, **settings: object) -> dict[str, str]:
+        """Of its programs: nothing that our own environment says about it reaches them."""
+        return environment({**settings, "DATABASE_URL": self.url} if self.url else settings)
 
     def send(self, port: int) -> Usage:
         """The whole of `digest send`. Raises Failed unless its account says, too, that everybody was served."""
@@ -58,9 +65,9 @@ def environment(settings: Mapping[str, object]) -> dict[str, str]:
     return ours | SETTINGS | {f"MAILER_{name}": str(value) for name, value in settings.items()}
 
 
-def command() -> str:
-    """The `mailer` beside the Python that runs us."""
-    found = Path(sys.executable).with_name("mailer")
+def command(name: str = "mailer") -> str:
+    """The program beside the Python that runs us."""
+    found = Path(sys.executable).with_name(name)
     if not found.exists():
         raise Failed(f"there is no {found}: install the project into this Python's environment first")
     return str(found)

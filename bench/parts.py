@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from . import rendering, web
+from .installation import Installation
 from .peers import Run
 from .processes import Failed
 from .sitting import Sitting
@@ -108,14 +109,36 @@ def dearer(what: str, small: Sequence[float], large: float, count: int) -> Row:
 
 
 def import_(sitting: Sitting, count: int) -> list[Row]:
+    return [imported(sitting, "import", count, sitting.installation(count))]
+
+
+def import_postgresql(sitting: Sitting, count: int) -> list[Row]:
+    return [imported(sitting, "import-postgresql", count, sitting.on_postgres(count))]
+
+
+def imported(sitting: Sitting, part: str, count: int, first: Installation) -> Row:
     """Into a new installation each time; the first is the one that this sitting sends from."""
-    seconds = [sitting.installation(count).import_seconds]
+    seconds = [first.import_seconds]
     for _ in range(sitting.runs - 1):
-        new = sitting.prepare(count)
+        new = sitting.prepare(count, first.server)
         seconds.append(new.import_seconds)
         shutil.rmtree(new.folder)
     found = spread(seconds, "s", 1)
-    return [Row("import", f"`subscriber import` of {count:,} rows, SQLite", "≤ 15 s", str(found), found.median <= 15)]
+    what = f"`subscriber import` of {count:,} rows, {first.kind}"
+    return Row(part, what, "≤ 15 s", str(found), found.median <= 15)
+
+
+def enlist(sitting: Sitting, count: int) -> list[Row]:
+    """The peak is that of a sender's start, whatever the number: nobody is held in its memory."""
+    (many,) = sitting.in_turn(lambda: sitting.enlist(count))
+    few = sitting.enlist(count // 100)
+    seconds, peak = spread((each.seconds for each in many), "s", 1), spread((each.peak_mb for each in many), "MB")
+    what = f"`digest send` to {count:,}, PostgreSQL, until it finds no mail server"
+    flat = f"{peak}; for {count // 100:,} {few.peak_mb:.0f} MB"
+    return [
+        Row("enlist", what, "≤ 30 s", str(seconds), seconds.median <= 30),
+        Row("enlist", f"its peak, {count:,} enlisted", "≤ 1.1 ×", flat, peak.high <= 1.1 * few.peak_mb),
+    ]
 
 
 def cpu(sitting: Sitting, count: int) -> list[Row]:
@@ -147,13 +170,45 @@ def rendering_(sitting: Sitting, count: int) -> list[Row]:
 
 
 def sign_ups(sitting: Sitting, count: int) -> list[Row]:
-    (runs,) = sitting.in_turn(lambda: sitting.under_load(count, web.sign_ups))
+    (runs,) = sitting.in_turn(lambda: sitting.under_load(sitting.installation(count), web.sign_ups))
     what = f"{web.RATE} sign-ups a second for {web.SECONDS} s beside {count:,}, SQLite: p99; none lost"
     return [slowest("sign-ups", what, 250, runs)]
 
 
+def flood(sitting: Sitting, count: int) -> list[Row]:
+    """Every sign-up is answered, by a letter or by a word that there is no time for it now."""
+    (runs,) = sitting.in_turn(lambda: sitting.under_load(sitting.on_postgres(count), web.flood))
+    offered = web.FLOOD_RATE * web.FLOOD_SECONDS
+    taken, refused = [run.count("200") for run in runs], [run.count("503") for run in runs]
+    others = offered - min(one + other for one, other in zip(taken, refused, strict=True))
+    what = f"{web.FLOOD_RATE:,} sign-ups a second for {web.FLOOD_SECONDS} s, PostgreSQL, 2 gunicorn processes"
+    words = f"{spread(taken, 'taken in')}, {spread(refused, 'told to come again')}, {others:,} other; none lost"
+    return [
+        Row("flood", what, "0 other", words, others == 0),
+        *(
+            percentiles("flood", f"{what}: {name}", "", [run.only(code) for run in runs])
+            for code, name in FLOOD.items()
+        ),
+    ]
+
+
+FLOOD = {"200": "those that were taken in", "503": "those that were told to come again"}
+
+
+def visits(sitting: Sitting, count: int) -> list[Row]:
+    (runs,) = sitting.in_turn(lambda: sitting.under_load(sitting.on_postgres(count), web.coming_and_going))
+    what = f"{web.VISIT_RATE} confirmations and unsubscribes a second while a digest goes to {count:,}, PostgreSQL"
+    row = percentiles("visits", f"{what}, 2 gunicorn processes", "p99 ≤ 250 ms", runs)
+    return [replace(row, reached=all(run.percentile(99) <= 250 for run in runs))]
+
+
+def percentiles(part: str, what: str, goal: str, runs: Sequence[web.Answers]) -> Row:
+    found = (f"p{each} {spread((run.percentile(each) for run in runs), 'ms')}" for each in (50, 95, 99))
+    return Row(part, what, goal, ", ".join(found))
+
+
 def one_click(sitting: Sitting, count: int) -> list[Row]:
-    (runs,) = sitting.in_turn(lambda: sitting.under_load(count, web.one_clicks))
+    (runs,) = sitting.in_turn(lambda: sitting.under_load(sitting.installation(count), web.one_clicks))
     what = f"one-click unsubscribe while a digest goes to {count:,}, SQLite: p99"
     return [slowest("one-click", what, 100, runs)]
 
@@ -170,27 +225,33 @@ class Part:
 
     measure: Callable[[Sitting, int], list[Row]]
     counts: tuple[int, ...]
+    needs_postgres: bool = False
 
 
 PARTS = {
     "rod": Part(rod, (100_000,)),
     "sqlite": Part(sqlite, (100_000, 20_000)),
-    "postgresql": Part(postgresql, (100_000,)),
+    "postgresql": Part(postgresql, (100_000,), needs_postgres=True),
     "no-pipelining": Part(no_pipelining, (20_000,)),
     "flask-mail": Part(flask_mail, (2_000,)),
     "latency-50ms": Part(latency, (2_000,)),
     "memory": Part(memory, (20_000,)),
     "cpu": Part(cpu, (100_000,)),
     "import": Part(import_, (100_000,)),
+    "import-postgresql": Part(import_postgresql, (100_000,), needs_postgres=True),
     "startup": Part(startup, (20_000,)),
     "rendering": Part(rendering_, (20,)),
     "sign-ups": Part(sign_ups, (100_000,)),
     "one-click": Part(one_click, (100_000,)),
+    "visits": Part(visits, (100_000,), needs_postgres=True),
+    "flood": Part(flood, (100_000,), needs_postgres=True),
     "million": Part(million, (1_000_000,)),
+    "enlist": Part(enlist, (1_000_000,), needs_postgres=True),
 }
 USUAL = (
     *("rod", "sqlite-100000", "sqlite-20000", "postgresql-100000", "no-pipelining", "flask-mail"),
-    *("latency-50ms", "memory", "cpu", "import", "startup", "rendering", "sign-ups", "one-click"),
+    *("latency-50ms", "memory", "cpu", "import", "import-postgresql", "startup", "rendering"),
+    *("sign-ups", "one-click", "visits", "flood"),
 )
 
 

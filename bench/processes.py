@@ -44,8 +44,10 @@ def log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def measure(command: Sequence[str], folder: Path = ROOT, environment: Mapping[str, str] | None = None) -> Usage:
-    """Run a command to its end. Raises Failed with the last line of what it said, if it fails."""
+def measure(
+    command: Sequence[str], folder: Path = ROOT, environment: Mapping[str, str] | None = None, code: int = 0
+) -> Usage:
+    """Run a command to its end. Raises Failed with the last line of what it said, unless it ends with `code`."""
     with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
         begun = time.monotonic()
         process = subprocess.Popen(
@@ -53,7 +55,7 @@ def measure(command: Sequence[str], folder: Path = ROOT, environment: Mapping[st
         )
         resources = wait(process)
         ended = time.monotonic()
-        if process.returncode:
+        if process.returncode != code:
             raise Failed(f"{name(command)} ended with {process.returncode}: {last_line(errors) or last_line(output)}")
         output.seek(0)
         cpu, peak = resources.ru_utime + resources.ru_stime, resources.ru_maxrss * 1024 / 1e6

@@ -4,6 +4,7 @@ Figures that are compared are measured in turn (the rod, the product, the rod, t
 slows down for a while slows both down.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from . import peers
+from .ground import free_port
 from .installation import Installation, fresh_copy, prepare
 from .peers import Run
 from .postgres import Server, private_server
-from .processes import log
+from .processes import Failed, Usage, log
 from .sinks import SmtpSink, Taken, smtp_sink, stamping_sink
 from .web import Answers
 
@@ -47,8 +49,24 @@ class Sitting:
         return run
 
     def send_from_postgres(self, count: int) -> Run:
+        return self.into_smtp_sink(self.on_postgres(count), "PostgreSQL")
+
+    def on_postgres(self, count: int) -> Installation:
+        return self.installation(count, self.postgres())
+
+    def postgres(self) -> Server:
         self.server = self.server or self.stack.enter_context(private_server())
-        return self.into_smtp_sink(self.installation(count, self.server), "PostgreSQL")
+        return self.server
+
+    def enlist(self, count: int) -> Usage:
+        """`digest send` while there is no mail server: it writes everybody down and then gives up for now."""
+        with fresh_copy(self.on_postgres(count)) as copy:
+            usage = copy.mailer("digest", "send", copy.digest, "--yes", code=1, MAIL_PORT=free_port())
+            status = json.loads(copy.mailer("digest", "status", copy.digest, "--json").output)
+        if (status["enlisted"], status["queued"]) != (count, count):
+            raise Failed(f"{status['enlisted']:,} people are enlisted instead of {count:,}: {status}")
+        log(f"enlisted {count:,}, PostgreSQL: {usage.seconds:.2f} s, peak ≤ {usage.peak_mb:.0f} MB")
+        return usage
 
     def send_without_pipelining(self, count: int) -> Run:
         return self.into_smtp_sink(self.installation(count), "SQLite, no PIPELINING", "-p")
@@ -66,10 +84,10 @@ class Sitting:
             taken.expect(count)
         return told(f"mailer, {count:,}, replies after {delay * 1000:.0f} ms", Run(count, usage.seconds, usage)), taken
 
-    def under_load(self, count: int, load: Callable[[Installation, SmtpSink], Answers]) -> Answers:
-        with fresh_copy(self.installation(count)) as copy, smtp_sink() as sink:
+    def under_load(self, prepared: Installation, load: Callable[[Installation, SmtpSink], Answers]) -> Answers:
+        with fresh_copy(prepared) as copy, smtp_sink() as sink:
             answers = load(copy, sink)
-        log(f"{load.__name__}, {len(answers.milliseconds):,} beside {count:,} people: {answers}")
+        log(f"{load.__name__}, {len(answers.found):,} beside {prepared.count:,} people: {answers}")
         return answers
 
     def version_seconds(self) -> float:

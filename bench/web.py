@@ -2,17 +2,17 @@
 
 import json
 import math
-import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .ground import free_port
-from .installation import Installation, command, environment
+from .installation import Installation, command
 from .processes import ROOT, Failed, running
 from .sinks import SmtpSink, wait_for
 
@@ -22,34 +22,61 @@ NO_LIMITS = {
     "ATTACK_RATIO": 0,
 }
 RATE, SECONDS = 200, 30
+FLOOD_RATE, FLOOD_SECONDS = 1000, 20
+VISIT_RATE = 100
 UNSUBSCRIBE_RATE = 40
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What became of requests: milliseconds, sorted, and how many answers had each status."""
+    """What became of requests: the status and the milliseconds of each, in their order."""
 
-    milliseconds: Sequence[float]
-    statuses: dict[str, int]
+    found: Sequence[tuple[str, float]]
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        return dict(Counter(status for status, _ in self.found))
+
+    def count(self, status: str) -> int:
+        return self.statuses.get(status, 0)
+
+    def only(self, status: str) -> "Answers":
+        return Answers([each for each in self.found if each[0] == status])
 
     def percentile(self, percent: float) -> float:
-        return self.milliseconds[max(0, math.ceil(len(self.milliseconds) * percent / 100) - 1)]
+        milliseconds = sorted(ms for _, ms in self.found)
+        return milliseconds[max(0, math.ceil(len(milliseconds) * percent / 100) - 1)] if milliseconds else math.nan
 
     def __str__(self) -> str:
         shown = (f"p{percent} {self.percentile(percent):,.0f} ms" for percent in (50, 95, 99))
-        return f"{self.statuses} {', '.join(shown)}, longest {self.milliseconds[-1]:,.0f} ms"
+        return f"{self.statuses} {', '.join(shown)}, longest {self.percentile(100):,.0f} ms"
 
 
 @contextmanager
 def served(installation: Installation, **settings: object) -> Iterator[int]:
     """`mailer serve` as installed; its port."""
     port = free_port()
-    server = [command(), "serve", "--port", str(port)]
-    with running(
-        server, cwd=installation.folder, env=environment(settings), stdout=subprocess.DEVNULL, stderr=sys.stderr
-    ) as process:
+    with started(installation, [command(), "serve", "--port", str(port)], **settings) as process:
         wait_for(port, process)
         yield port
+
+
+@contextmanager
+def served_by_gunicorn(installation: Installation, **settings: object) -> Iterator[int]:
+    """Two processes as docs/ has them, and `mailer work` beside them; their port."""
+    port = free_port()
+    bind = ["--workers", "2", "--bind", f"127.0.0.1:{port}", "mailer.app:create_app()"]
+    site = [command("gunicorn"), "--config", str(ROOT / "docs" / "gunicorn.conf.py"), "--log-level", "error", *bind]
+    with started(installation, site, **settings) as process, started(installation, [command(), "work"], **settings):
+        wait_for(port, process)
+        yield port
+
+
+@contextmanager
+def started(installation: Installation, program: Sequence[str], **settings: object) -> Iterator[subprocess.Popen[str]]:
+    place = {"cwd": installation.folder, "env": installation.environment(**settings)}
+    with running(program, **place, stdout=subprocess.DEVNULL, stderr=sys.stderr) as process:
+        yield process
 
 
 def arrivals(port: int, rate: float, requests: Sequence[str]) -> Answers:
@@ -64,54 +91,90 @@ def arrivals(port: int, rate: float, requests: Sequence[str]) -> Answers:
     )
     if asked.returncode:
         raise Failed(f"the load generator failed: {asked.stderr.strip()[-300:]}")
-    found = json.loads(asked.stdout)
-    return Answers(sorted(found["milliseconds"]), found["statuses"])
+    return Answers([(status, ms) for status, ms in json.loads(asked.stdout)])
 
 
 def sign_ups(copy: Installation, sink: SmtpSink) -> Answers:
-    """Raises Failed unless every sign-up that was answered with 200 is there, and every one that is there has its
-    letter. One that was not answered in time counts by how long it waited in vain."""
-    count = RATE * SECONDS
-    fields = [f"/subscribe email=new{number:06}%40example.org&language=en" for number in range(count)]
     with served(copy, **NO_LIMITS, MAIL_PORT=sink.port) as port:
-        answers = arrivals(port, RATE, fields)
-        answered = answers.statuses.get("200", 0)
-        deadline = time.monotonic() + 60
-        while sink.messages() < answered and time.monotonic() < deadline:
-            time.sleep(0.1)
+        return sign_up(copy, sink, port, RATE, SECONDS)
+
+
+def flood(copy: Installation, sink: SmtpSink) -> Answers:
+    with served_by_gunicorn(copy, **NO_LIMITS, MAIL_PORT=sink.port) as port:
+        return sign_up(copy, sink, port, FLOOD_RATE, FLOOD_SECONDS)
+
+
+def sign_up(copy: Installation, sink: SmtpSink, port: int, rate: int, seconds: int) -> Answers:
+    """Raises Failed unless everybody whose sign-up was answered with 200 is there, and everybody who is there has
+    exactly one letter. One that was not answered in time counts by how long it waited in vain."""
+    emails = [f"new{number:06}@example.org" for number in range(rate * seconds)]
+    fields = [f"/subscribe email={email.replace('@', '%40')}&language=en" for email in emails]
+    answers = arrivals(port, rate, fields)
+    deadline = time.monotonic() + 60
+    while sink.messages() < answers.count("200") and time.monotonic() < deadline:
+        time.sleep(0.1)
     copy.mailer("run-due", MAIL_PORT=sink.port)  # the letters of those who were there and not answered
-    pending = json.loads(copy.mailer("stats", "--json").output)["pending"]
-    if pending < answered:
-        raise Failed(f"of {answered:,} sign-ups that were answered {pending:,} are there")
-    sink.expect(pending)
+    listed = copy.mailer("subscriber", "export", "--state", "pending").output.splitlines()[1:]
+    there = {line.split(",")[0] for line in listed}
+    promised = {email for email, (status, _) in zip(emails, answers.found, strict=True) if status == "200"}
+    if not promised <= there:
+        raise Failed(f"of {len(promised):,} sign-ups that were answered {len(promised - there):,} are not there")
+    sink.expect(len(there))
     return answers
 
 
 def one_clicks(copy: Installation, sink: SmtpSink) -> Answers:
     """Unsubscribes for as long as a digest goes out. Raises Failed unless each counts."""
+    requests = leaving(copy, 2000)
+    with served(copy, MAIL_PORT=sink.port) as port:
+        answers = during_a_digest(copy, sink, port, UNSUBSCRIBE_RATE, requests)
+    ended = json.loads(copy.mailer("stats", "--json").output)["ended"]
+    if ended != len(answers.found):
+        raise Failed(f"of {len(answers.found):,} who left, {ended:,} are gone")
+    return answers
+
+
+def coming_and_going(copy: Installation, sink: SmtpSink) -> Answers:
+    """Confirmations and unsubscribes in turn for as long as a digest goes out. Raises Failed unless each counts."""
+    count = VISIT_RATE * 60
+    pending = copy.folder / "pending.csv"
+    rows = "".join(f"pending{number:06}@example.org,pending\n" for number in range(count))
+    pending.write_text(f"email,state\n{rows}", encoding="utf-8")
+    copy.mailer("subscriber", "import", pending.name, "--basis", "a benchmark")
+    confirming = [f"/confirm/{token} x=" for token in tokens(copy, "confirm", count)]
+    requests = [each for pair in zip(confirming, leaving(copy, count), strict=False) for each in pair]
+    with served_by_gunicorn(copy, MAIL_PORT=sink.port) as port:
+        answers = during_a_digest(copy, sink, port, VISIT_RATE, requests)
+    asked, stats = len(answers.found), json.loads(copy.mailer("stats", "--json").output)
+    if (stats["ended"], stats["pending"]) != (asked // 2, count - asked // 2) or answers.count("200") != asked:
+        raise Failed(f"of {asked:,} who confirmed or left, {stats['ended']:,} are gone: {answers.statuses}, {stats}")
+    return answers
+
+
+def leaving(copy: Installation, count: int) -> list[str]:
+    return [f"/unsubscribe/{token} List-Unsubscribe=One-Click" for token in tokens(copy, "unsubscribe", count)]
+
+
+def tokens(copy: Installation, purpose: str, count: int) -> list[str]:
     listed = subprocess.run(
-        [sys.executable, "-m", "bench.tokens", "2000"],
+        [sys.executable, "-m", "bench.tokens", purpose, str(count)],
         capture_output=True,
         text=True,
         check=True,
         cwd=copy.folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**copy.environment(), "PYTHONPATH": str(ROOT)},
     )
-    tokens = listed.stdout.split()
-    with served(copy, MAIL_PORT=sink.port) as port, ThreadPoolExecutor() as pool:
+    return listed.stdout.split()
+
+
+def during_a_digest(copy: Installation, sink: SmtpSink, port: int, rate: int, requests: Sequence[str]) -> Answers:
+    """As many of the requests as come between a digest's first letter and its last."""
+    with ThreadPoolExecutor() as pool:
         sending = pool.submit(copy.mailer, "digest", "send", copy.digest, "--yes", MAIL_PORT=sink.port)
         while not sink.messages() and not sending.done():
             time.sleep(0.02)
-        every: list[Answers] = []
-        while not sending.done() and tokens:
-            batch, tokens = tokens[:UNSUBSCRIBE_RATE], tokens[UNSUBSCRIBE_RATE:]
-            every.append(
-                arrivals(port, UNSUBSCRIBE_RATE, [f"/unsubscribe/{each} List-Unsubscribe=One-Click" for each in batch])
-            )
+        found: list[tuple[str, float]] = []
+        while not sending.done() and len(found) < len(requests):
+            found += arrivals(port, rate, requests[len(found) : len(found) + 2 * rate]).found
         sending.result()
-    answers = Answers(sorted(ms for each in every for ms in each.milliseconds), {})
-    asked = len(answers.milliseconds)
-    ended = json.loads(copy.mailer("stats", "--json").output)["ended"]
-    if ended != asked:
-        raise Failed(f"of {asked:,} who left, {ended:,} are gone")
-    return answers
+    return Answers(found)

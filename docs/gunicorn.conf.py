@@ -22,6 +22,15 @@ forwarded_allow_ips = "127.0.0.1"  # of gunicorn itself; whom the product believ
 accesslog = "-"
 access_log_format = '%(h)s [%(t)s] "%(r)s" %(s)s %(b)s %(L)s "%(a)s"'
 
+
+def post_worker_init(worker: Any) -> None:
+    """Tell the site how many requests wait for a thread: beyond some, sign-ups are told at once to come again
+    (limits.md)."""
+    from mailer.web.visitors import WAITING
+
+    worker.wsgi.extensions[WAITING] = worker.tpool._work_queue.qsize
+
+
 TOKEN = re.compile(r"(/(?:confirm|unsubscribe|manage|not-me)/)[^\s?/]+")
 QUERY = re.compile(r"\?\S*")
 
