@@ -146,10 +146,23 @@ def error_page(status: int) -> str | Response:
 
 def show_error(error: MailerError) -> ResponseReturnValue:
     """A page that says in the reader's language what can be done; details stay in the log."""
-    if error.status >= 500 and not isinstance(error, Overloaded):  # which comes by the thousand, and is in the metrics
-        current_app.logger.warning("%s", error)
     headers = {"Retry-After": "30"} if error.status == 503 else {}
+    if isinstance(error, Overloaded):  # which comes by the thousand, and is in the metrics
+        return kept_page(error.status), error.status, headers
+    if error.status >= 500:
+        current_app.logger.warning("%s", error)
     return error_page(error.status), error.status, headers
+
+
+def kept_page(status: int) -> str | Response:
+    """Rendered once for each page and language: there is no time for more."""
+    if request.path.startswith("/api/"):
+        return error_page(status)
+    pages: dict[tuple[str, str], str | Response] = current_app.extensions.setdefault("mailer.kept", {})
+    key = (request.path, choose_language())
+    if key not in pages:
+        pages[key] = error_page(status)
+    return pages[key]
 
 
 def show_database_error(error: exc.SQLAlchemyError) -> ResponseReturnValue:

@@ -1,6 +1,7 @@
 """Finding a subscription: by the link in somebody's hand, or by an address."""
 
 from sqlalchemy import select
+from sqlalchemy.orm import contains_eager
 
 from mailer.addresses import Address
 from mailer.db import db
@@ -18,6 +19,7 @@ def by_link(purpose: Purpose, token: str, *, lock: bool = False) -> tuple[Claim,
     query = (
         select(Subscription)
         .join(Subscription.subscriber)
+        .options(contains_eager(Subscription.subscriber))
         .where(Subscriber.uid == claim.subscriber_uid, Subscription.list_id == claim.list_id)
     )
     return claim, db.session.scalar(query.with_for_update(of=PERSON_FIRST) if lock else query)

@@ -238,8 +238,8 @@ def confirm(token: str, evidence: Evidence) -> Confirmation:
         if found is Confirmation.OPEN and subscription:
             subscription.confirm(now())
             record(session, subscription, ConsentKind.CONFIRMED, evidence)
-            throttle.note_confirmation(session)
             throttle.forgive(session, subscription.subscriber.email_key)
             moving.arrive(session, subscription, evidence)
+            throttle.note_confirmation(session)  # last: all who confirm now wait for each other from here on
     outbox.filled.send()
     return Confirmation.DONE if found is Confirmation.OPEN else found

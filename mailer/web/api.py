@@ -24,8 +24,8 @@ def description() -> ResponseReturnValue:
 
 
 @site.post("/subscriptions")
+@visitors.keeps_up
 def subscribe() -> ResponseReturnValue:
-    visitors.keep_up()
     if request.mimetype and not request.is_json:
         abort(415)
     try:

@@ -19,8 +19,8 @@ def form() -> str:
 
 
 @site.post("/subscribe")
+@visitors.keeps_up
 def subscribe() -> tuple[str, int]:
-    visitors.keep_up()
     given = SignUpForm(request.form)
     if visitors.is_trapped():
         return check_your_mail(), 200  # a robot that thinks it is done comes less often

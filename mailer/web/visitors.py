@@ -2,10 +2,13 @@
 
 import ipaddress
 import re
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
+from functools import wraps
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any, TypeVar, cast
 
 from flask import current_app, request
 
@@ -17,10 +20,13 @@ from mailer.links import Purpose, links
 from mailer.subscriptions import proof, throttle
 from mailer.subscriptions.throttle import Visitor
 
+View = TypeVar("View", bound=Callable[..., Any])
+
 HASTY = timedelta(seconds=2)  # nobody reads and fills in a form sooner
 STALE = timedelta(hours=24)
 MOST_WAITING = 20  # requests
 WAITING = "mailer.waiting"  # the server's word for how many wait for one of its threads
+TURN = "mailer.turn"  # whose sign-up is taken in whatever waits
 TRAP = "website"  # a field that people don't see and robots fill in
 STAMP = "shown"
 
@@ -34,12 +40,25 @@ class Age(Enum):
     STALE = auto()
 
 
-def keep_up() -> None:
+def keeps_up(view: View) -> View:
     """Raises Overloaded while more requests wait for an answer than can be given in time: a visitor who is told so at
-    once may come again, and one who has gone by then costs as much as one who is there."""
-    waiting: Callable[[], int] | None = current_app.extensions.get(WAITING)
-    if waiting and waiting() > MOST_WAITING:
-        raise Overloaded("more people sign up than can be served: try again in a moment")
+    once may come again, and one who has gone by then costs as much as one who is there. One sign-up at a time is always
+    taken in: else, under a flood that lasts, telling everybody would leave no time for anybody."""
+
+    @wraps(view)
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        turn: threading.Lock = current_app.extensions.setdefault(TURN, threading.Lock())
+        waiting: Callable[[], int] | None = current_app.extensions.get(WAITING)
+        mine = turn.acquire(blocking=False)
+        try:
+            if not mine and waiting and waiting() > MOST_WAITING:
+                raise Overloaded("more people sign up than can be served: try again in a moment")
+            return view(*args, **kwargs)
+        finally:
+            if mine:
+                turn.release()
+
+    return cast(View, answer)
 
 
 def stamp() -> str:
