@@ -25,8 +25,10 @@ BUSY_SECONDS = 10  # how long a write waits for another one (SQLite has a single
 # for its program, that of an operator who reads a report for one. What it holds is then free for others.
 STATEMENT_SECONDS = 15
 IDLE_SECONDS = 600
-# A server that is gone without a word, behind a cut line for one, is found out.
+# Who is gone without a word, behind a cut line for one, is found out by the other: a server by us, and we by the
+# server, which then frees our locks for others.
 KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+SILENCE = {"tcp_user_timeout": 60_000}  # milliseconds in which what was said is not even acknowledged
 
 
 class Base(DeclarativeBase):
@@ -68,11 +70,13 @@ def engine_options(database_url: str) -> dict[str, Any]:
     discreet = {"hide_parameters": True}
     if not database_url.startswith("postgresql"):
         return discreet
-    options = f"-c lock_timeout={BUSY_SECONDS}s -c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
+    for_server = {f"tcp_{name}": value for name, value in KEEPALIVE.items()} | SILENCE
+    limits = {"lock_timeout": f"{BUSY_SECONDS}s", "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s"}
+    options = " ".join(f"-c {name}={value}" for name, value in (limits | for_server).items())
     return {
         **discreet,
         "pool_pre_ping": True,
-        "connect_args": {"connect_timeout": BUSY_SECONDS, "options": options, **KEEPALIVE},
+        "connect_args": {"connect_timeout": BUSY_SECONDS, "options": options, **KEEPALIVE, **SILENCE},
     }
 
 

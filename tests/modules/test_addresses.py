@@ -1,7 +1,7 @@
 """What is an e-mail address, and when two are the same."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailer.addresses import PLAIN, parse, validate
