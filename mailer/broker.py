@@ -26,6 +26,8 @@ HINT_SECONDS = 60  # until a message is stale: the next look sends another
 # Redis gives a message again that was not acknowledged by then. A worker is at one for half a minute, or for as long as
 # a slow mail server takes for the letters on the wire; a second worker finds the seat taken.
 REDELIVERY_SECONDS = 900
+# Of Redis, which has no heartbeat as RabbitMQ has: a cut line is found out.
+REDIS_PATIENCE = {"socket_connect_timeout": 5, "socket_timeout": 30, "socket_keepalive": True}
 ONCE_MORE = {"max_retries": 1, "interval_start": 0}  # the connection may be from before the broker was restarted
 
 
@@ -41,7 +43,7 @@ def configuration() -> dict[str, Any]:
         "broker_url": config.broker_url,
         "broker_connection_timeout": 4.0,
         "broker_connection_retry_on_startup": True,
-        "broker_transport_options": {"visibility_timeout": REDELIVERY_SECONDS},
+        "broker_transport_options": {"visibility_timeout": REDELIVERY_SECONDS, **REDIS_PATIENCE},
         "task_queues": [queue(name) for name in ("letters", "digests", "chores")],
         "task_create_missing_queues": False,
         "task_routes": {

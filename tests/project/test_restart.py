@@ -83,7 +83,7 @@ def test_a_restart_of_the_database_loses_nobody(here: Installation, cluster: Clu
         wait_for(url)
         soon = datetime.now(UTC) + timedelta(seconds=3)
         here.run("digest", "send", digest, "--yes", "--at", soon.isoformat())
-        here.mail_server.wait_for(LETTERS // 3, seconds=PATIENCE)
+        here.mail_server.wait_for(LETTERS // 3)
         assert ask(f"{url}/subscribe", email="before@example.org") == 200
         here.close()
         cluster.stop()
@@ -91,7 +91,7 @@ def test_a_restart_of_the_database_loses_nobody(here: Installation, cluster: Clu
         cluster.start()
         assert ask(f"{url}/subscribe", email="after@example.org") == 200
         assert {ask(f"{url}/archive"), ask(url + leave_link(here.mail_server.mails[0]))} == {200}
-        here.mail_server.wait_for(LETTERS + 2, seconds=PATIENCE)
+        here.mail_server.wait_for(LETTERS + 2)
         wait_until_sent(here, digest)
     assert told == {503}, "an honest answer while there is no database"
     account = here.status(digest)
