@@ -25,6 +25,7 @@ BUSY_SECONDS = 10  # how long a write waits for another one (SQLite has a single
 # for its program, that of an operator who reads a report for one. What it holds is then free for others.
 STATEMENT_SECONDS = 15
 IDLE_SECONDS = 600
+HURRY_SECONDS = 5  # the same, while other senders wait for it; less than they have patience for
 # Who is gone without a word, behind a cut line for one, is found out by the other: a server by us, and we by the
 # server, which then frees our locks for others.
 KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -206,6 +207,13 @@ def take_turns(session: Session, name: str) -> None:
     connection = session.connection()
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_number(name)})
+
+
+def hurry(session: Session) -> None:
+    """Others wait for this transaction: one whose program falls silent, cut off with its machine, is undone soon."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{HURRY_SECONDS}s'")
 
 
 def insert_new(session: Session, model: type[Base], **values: Any) -> bool:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from mailer.db import now, transaction
+from mailer.db import hurry, now, transaction
 from mailer.delivery import providers, turns
 from mailer.delivery.breaker import domain
 from mailer.delivery.ledger import cancel, gets_digests, in_scope, owned, settle
@@ -141,6 +141,7 @@ def take_turn(run: OwnRun, turn: Turn) -> Claim:
     """One turn of a run, in one transaction. What it claims is its own from the commit on."""
     at = now()
     with transaction() as session:
+        hurry(session)
         settle_all(session, run.id, turn.settlements, at)
         overrule(session, turn.overruled, at + PUT_OFF)
         give_back(session, run.id, turn.untouched, at)

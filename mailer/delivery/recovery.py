@@ -11,7 +11,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from mailer.config import settings
-from mailer.db import now, take_turns, transaction
+from mailer.db import hurry, now, take_turns, transaction
 from mailer.delivery import account, claims, journal, ledger
 from mailer.delivery.account import OtherRun
 from mailer.delivery.journal import Account, Entry, JournalError
@@ -78,6 +78,7 @@ def is_alive(run: OtherRun, path: Path, *, is_ours: bool) -> bool:
 
 def recover_run(run: OtherRun, path: Path, digest_id: int | None) -> None:
     with transaction() as session:
+        hurry(session)
         take_turns(session, "recovering")  # another seat's holder may have found it, too
         rows = account.claimed_by(session, run.id, digest_id)
         found = read_journal(run, path, rows)
