@@ -168,12 +168,20 @@ def test_programs_are_told_what_a_page_is(ada: Installation) -> None:
     assert (told["og:url"], told["og:type"]) == (f"{BASE_URL}{address}?lang=ar", "article")
     assert (told["og:image"], told["og:image:alt"]) == ("https://example.org/a.png", "A &#34;pen&#34;")
     assert told["article:published_time"].startswith("2026-03-01T12:00:")
-    for page in (head, get(ada, "/archive", "ar").text, get(ada, "/", "ar").text):
+    for page in (head, get(ada, "/archive", "ar").text):
         feeds = re.findall(
             r'rel="alternate" type="application/atom\+xml" hreflang="(\w\w)" title="[^"]+" href="([^"]+)', page
         )
         assert feeds[0] == ("ar", f"{BASE_URL}/archive/feed.atom?lang=ar")
         assert {code for code, _ in feeds} == set(Config.languages)
+
+
+def test_the_form_tells_of_the_feed_in_its_language(here: Installation) -> None:
+    """Which tells of the others."""
+    head = get(here, "/", "ar").text.partition("</head>")[0]
+    assert re.findall(r'type="application/atom\+xml" hreflang="(\w\w)" title="[^"]+" href="([^"]+)"', head) == [
+        ("ar", f"{BASE_URL}/archive/feed.atom?lang=ar")
+    ]
 
 
 def test_one_goes_from_digest_to_digest(ada: Installation) -> None:
