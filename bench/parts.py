@@ -128,6 +128,21 @@ def imported(sitting: Sitting, part: str, count: int, first: Installation) -> Ro
     return Row(part, what, "≤ 15 s", str(found), found.median <= 15)
 
 
+def by_workers(sitting: Sitting, count: int) -> list[Row]:
+    """At full speed the sink and the database share the workers' processors. Where the mail server takes its time, as
+    most do, sessions are what there is too few of."""
+    few = count // 50
+    fast = sitting.in_turn(lambda: sitting.send_by_workers(count, 1), lambda: sitting.send_by_workers(count, 2))
+    slow = sitting.in_turn(
+        lambda: sitting.send_slowly_by_workers(few, 1, DELAY), lambda: sitting.send_slowly_by_workers(few, 2, DELAY)
+    )
+    found = ((count, "smtp-sink", fast), (few, f"{DELAY * 1000:.0f} ms before every reply", slow))
+    return [
+        Row("workers", f"two of Celery's workers, {size:,}, PostgreSQL, {what}", "", compare(two, "one", one)[1])
+        for size, what, (one, two) in found
+    ]
+
+
 def enlist(sitting: Sitting, count: int) -> list[Row]:
     """The peak is that of a sender's start, whatever the number: nobody is held in its memory."""
     (many,) = sitting.in_turn(lambda: sitting.enlist(count))
@@ -246,6 +261,7 @@ PARTS = {
     "visits": Part(visits, (100_000,), needs_postgres=True),
     "flood": Part(flood, (100_000,), needs_postgres=True),
     "million": Part(million, (1_000_000,)),
+    "workers": Part(by_workers, (100_000,), needs_postgres=True),
     "enlist": Part(enlist, (1_000_000,), needs_postgres=True),
 }
 USUAL = (

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from . import peers
+from . import peers, workers
 from .ground import free_port
 from .installation import Installation, fresh_copy, prepare
 from .peers import Run
@@ -67,6 +67,18 @@ class Sitting:
             raise Failed(f"{status['enlisted']:,} people are enlisted instead of {count:,}: {status}")
         log(f"enlisted {count:,}, PostgreSQL: {usage.seconds:.2f} s, peak ≤ {usage.peak_mb:.0f} MB")
         return usage
+
+    def send_by_workers(self, count: int, number: int) -> Run:
+        with fresh_copy(self.on_postgres(count)) as copy, smtp_sink() as sink, workers.redis() as broker:
+            run = workers.send(copy, sink.port, number, broker)
+            sink.expect(count)
+        return told(f"{number} of Celery's workers, {count:,}, PostgreSQL", run)
+
+    def send_slowly_by_workers(self, count: int, number: int, delay: float) -> Run:
+        with fresh_copy(self.on_postgres(count)) as copy, stamping_sink(delay) as sink, workers.redis() as broker:
+            run = workers.send(copy, sink.port, number, broker)
+            sink.finish().expect(count)
+        return told(f"{number} of Celery's workers, {count:,}, replies after {delay * 1000:.0f} ms", run)
 
     def send_without_pipelining(self, count: int) -> Run:
         return self.into_smtp_sink(self.installation(count), "SQLite, no PIPELINING", "-p")

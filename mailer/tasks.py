@@ -50,6 +50,12 @@ def application() -> Flask:
     return create_app(lean=True)
 
 
+@signals.worker_process_init.connect
+def prepare(**_: object) -> None:
+    """Before the first message comes, which somebody may wait for."""
+    application()
+
+
 class Verb(Task):  # type: ignore[misc]
     """Runs inside the application. Trouble is told in one line: the next look at the database brings the work again."""
 

@@ -130,4 +130,6 @@ def follow(digest_id: int, stop: threading.Event) -> Status:
 
 
 def is_under_way(status: Status) -> bool:
-    return status.state is DigestState.SENDING and (status.tally.untried > 0 or status.rate is not None)
+    """Until it is closed, or all that is left are letters that were put off."""
+    waits = status.tally.untried == 0 and status.tally.deferred > 0
+    return status.state is DigestState.SENDING and (status.rate is not None or not waits)
