@@ -42,9 +42,10 @@ class Installation:
     def kind(self) -> str:
         return "PostgreSQL" if self.server else "SQLite"
 
-    def mailer(self, *arguments: str, code: int = 0, **settings: object) -> Usage:
+    def mailer(self, *arguments: str, code: int = 0, nice: int = 0, **settings: object) -> Usage:
         """The command as installed, with its defaults."""
-        return measure([command(), *arguments], self.folder, self.environment(**settings), code)
+        program = [*(["nice", "-n", str(nice)] if nice else []), command()]
+        return measure([*program, *arguments], self.folder, self.environment(**settings), code)
 
     def environment(self, **settings: object) -> dict[str, str]:
         """Of its programs: nothing that our own environment says about it reaches them."""

@@ -71,9 +71,14 @@ def engine_options(database_url: str) -> dict[str, Any]:
     discreet = {"hide_parameters": True}
     if not database_url.startswith("postgresql"):
         return discreet
-    for_server = {f"tcp_{name}": value for name, value in KEEPALIVE.items()} | SILENCE
-    limits = {"lock_timeout": f"{BUSY_SECONDS}s", "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s"}
-    options = " ".join(f"-c {name}={value}" for name, value in (limits | for_server).items())
+    limits = {
+        "lock_timeout": f"{BUSY_SECONDS}s",
+        "statement_timeout": f"{STATEMENT_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+        **{f"tcp_{name}": value for name, value in KEEPALIVE.items()},
+        **SILENCE,
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in limits.items())
     return {
         **discreet,
         "pool_pre_ping": True,
@@ -120,10 +125,12 @@ def begin_sqlite(connection: Connection) -> None:
 
 
 @event.listens_for(Engine, "begin")
-def limit_statements(connection: Connection) -> None:
-    """Of a visitor's transaction: senders and commands, which may be threads of the same process, take their time."""
-    if connection.dialect.name == "postgresql" and has_request_context():
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
+def take_time(connection: Connection) -> None:
+    """Only visitors' statements are limited: senders and commands, which may be threads of the same process, take as
+    long as they need."""
+    in_transaction = connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT"
+    if connection.dialect.name == "postgresql" and in_transaction and not has_request_context():
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
 @contextmanager
