@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -146,20 +148,45 @@ def test_nginx_takes_the_sample_and_logs_no_token(behind: tuple[Installation, in
     assert '"POST /subscribe HTTP/1.1" 200' in told
 
 
-def test_gunicorn_takes_the_sample_and_logs_no_token(here: Installation) -> None:
+@contextmanager
+def gunicorn(here: Installation) -> Iterator[str]:
+    """One process with the sample's settings; its address. What it says is in `gunicorn.log`."""
     here.configure(BASE_URL=f"https://{HOST}", TRUSTED_PROXIES=1)
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--config", str(DOCS / "gunicorn.conf.py"), "--workers", "1"]
     command += ["--bind", f"127.0.0.1:{port}", "mailer.app:create_app()"]
-    log = here.folder / "gunicorn.log"
-    with log.open("w") as file:
+    with (here.folder / "gunicorn.log").open("w") as file:
         server = subprocess.Popen(command, cwd=here.folder, stdout=file, stderr=file, text=True)
-        with ended(server):
-            wait_until(port)
-            url, headers = f"http://127.0.0.1:{port}", {"Host": HOST, "X-Forwarded-For": "198.51.100.7"}
-            assert post(f"{url}/subscribe?ref=ada@example.org", headers, email="ada@example.org") == 200
-            for page in SECRET_PAGES:
-                assert post(url + page, {**headers, "Referer": url + page}) in (404, 405)
+    with ended(server):
+        wait_until(port)
+        yield f"http://127.0.0.1:{port}"
+
+
+def test_gunicorn_tells_a_flood_to_come_again(here: Installation) -> None:
+    """While more than twenty wait for a thread; whoever gets the usual answer is there."""
+    database = sqlite3.connect(here.folder / "mailer.db", isolation_level=None)
+    with gunicorn(here) as url, closing(database) as busy, ThreadPoolExecutor(60) as people:
+        busy.execute("BEGIN IMMEDIATE")
+        asking = [people.submit(ask_from, url, number) for number in range(60)]
+        time.sleep(2)  # until they all wait
+        busy.rollback()
+        answers = [each.result() for each in asking]
+    assert set(answers) == {200, 503}
+    assert here.counts()["pending"] == answers.count(200)
+
+
+def ask_from(url: str, number: int) -> int:
+    headers = {"Host": HOST, "X-Forwarded-For": f"198.51.{number}.7"}
+    return post(f"{url}/subscribe", headers, email=f"person{number}@example.org")
+
+
+def test_gunicorn_takes_the_sample_and_logs_no_token(here: Installation) -> None:
+    with gunicorn(here) as url:
+        headers = {"Host": HOST, "X-Forwarded-For": "198.51.100.7"}
+        assert post(f"{url}/subscribe?ref=ada@example.org", headers, email="ada@example.org") == 200
+        for page in SECRET_PAGES:
+            assert post(url + page, {**headers, "Referer": url + page}) in (404, 405)
+    log = here.folder / "gunicorn.log"
     told = log.read_text(encoding="utf-8")
     assert client_of(here, "ada@example.org") == "198.51.100.7"
     assert TOKEN not in told
