@@ -3,13 +3,18 @@
 A token is `<payload>.<signature>`: the payload names a subscriber by a random id, the signature is an
 HMAC-SHA256 under a key of its own for each purpose, so a confirmation can't unsubscribe. Keys rotate:
 the newest signs, all verify. Nothing in the database alone makes a token.
+
+What stands in a mail address has to be short, and its case may get lost on the way: there a token is the same in
+hexadecimal, with the first 80 bits of its signature.
 """
 
-from binascii import b2a_base64
+import re
+from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from hmac import compare_digest
 from urllib.parse import quote
 
 from flask import current_app
@@ -20,12 +25,17 @@ from mailer.errors import NotFound
 # Stands where a person's token will be, in a letter that is rendered once for everybody.
 SAMPLE_UID = "preview"
 URL_SAFE = bytes.maketrans(b"+/", b"-_")  # RFC 4648 5
+FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+UID_LETTERS = 16  # of which base64 makes 12 octets
+MAIL_TOKEN = re.compile(r"([0-9a-f]{24})([0-9a-f]{8})([0-9a-f]{20})")  # uid, list, signature
+SIGNATURE_OCTETS = 10  # in a mail address, whose local part has 64 of them (RFC 5321 4.5.3.1.1)
 BLOCK = 64  # octets that SHA-256 takes at once
 
 
 class Purpose(StrEnum):
     CONFIRM = "confirm"
     UNSUBSCRIBE = "unsubscribe"
+    UNSUBSCRIBE_BY_MAIL = "unsubscribe-by-mail"
     NOT_ME = "not-me"
     MANAGE = "manage"
     GOODBYE = "goodbye"
@@ -92,10 +102,29 @@ class Links:
         }
         # The signer derives its key anew for each signature, which is most of what one costs it.
         self.seals = {purpose: Seal(signer.derive_key()) for purpose, signer in self.signers.items()}
+        by_mail = self.signers[Purpose.UNSUBSCRIBE_BY_MAIL]
+        self.mail_seals = [Seal(by_mail.derive_key(key)) for key in by_mail.secret_keys]
 
     def unsubscribe_token(self, uid: str, list_id: int) -> str:
         """Valid for ever: whoever finds an old letter can leave by it."""
         return self.sign(Purpose.UNSUBSCRIBE, f"{uid}.{list_id}")
+
+    def mail_token(self, uid: str, list_id: int) -> str:
+        """To unsubscribe by writing to an address that holds it; valid for ever. What only a preview has for a uid is
+        filled up: such a token is as good as others and names nobody."""
+        letters = uid.ljust(UID_LETTERS, "-").encode()
+        payload = a2b_base64(letters.translate(FROM_URL_SAFE)) + list_id.to_bytes(4, "big")
+        return (payload + self.seals[Purpose.UNSUBSCRIBE_BY_MAIL].of(payload)[:SIGNATURE_OCTETS]).hex()
+
+    def read_mail_token(self, token: str) -> Claim:
+        """What `mail_token` signed, in upper or lower case. Raises NotFound as `read` does."""
+        found = MAIL_TOKEN.fullmatch(token.lower())
+        if not found:
+            raise forged()
+        uid, list_id, signature = map(bytes.fromhex, found.groups())
+        if not any(compare_digest(seal.of(uid + list_id)[:SIGNATURE_OCTETS], signature) for seal in self.mail_seals):
+            raise forged()
+        return Claim(b2a_base64(uid, newline=False).translate(URL_SAFE).decode(), int.from_bytes(list_id, "big"))
 
     def not_me_token(self, uid: str, list_id: int) -> str:
         """Valid for ever, too: letters that somebody never asked for can lie unread for long."""
@@ -125,7 +154,7 @@ class Links:
         try:
             return self.signers[purpose].unsign(signed.encode()).decode()
         except (BadSignature, UnicodeError):
-            raise NotFound("this link is not one of ours, or part of it is missing") from None
+            raise forged() from None
 
     def secret(self, purpose: Purpose) -> bytes:
         """A key for what is no token, of the newest secret."""
@@ -136,6 +165,10 @@ class Links:
         """An absolute address of ours; `path` may hold a slot, which stays as it is."""
         words = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
         return f"{self.base_url}{path}{'?' + words if words else ''}"
+
+
+def forged() -> NotFound:
+    return NotFound("this link is not one of ours, or part of it is missing")
 
 
 def links() -> Links:

@@ -13,7 +13,7 @@ from mailer.states import ConsentKind, EndedReason, LeavingReason, LetterKind, S
 from mailer.subscriptions import moving, throttle
 from mailer.subscriptions.consent import Evidence, record
 from mailer.subscriptions.letters import write
-from mailer.subscriptions.lookup import by_address, by_link
+from mailer.subscriptions.lookup import by_address, by_claim, by_link
 
 
 def is_subscribed(token: str) -> bool:
@@ -25,12 +25,19 @@ def is_subscribed(token: str) -> bool:
 def unsubscribe(token: str, evidence: Evidence) -> str | None:
     """Leave by a letter's link: for ever valid, repeatable, nothing asked. Gives the token by which it can be taken
     back for a while. Raises NotFound for a forged link."""
-    with transaction() as session:
-        _, subscription = by_link(Purpose.UNSUBSCRIBE, token, lock=True)
-        if subscription:
-            end(session, subscription, evidence)
-    outbox.filled.send()
+    subscription = leave(links().read(Purpose.UNSUBSCRIBE, token), evidence)
     return goodbye_token(subscription) if subscription else None
+
+
+def leave(claim: Claim, evidence: Evidence, *, goodbye: bool = True) -> Subscription | None:
+    """End what a letter's token names, as often as asked; None if there is none any more. `goodbye`: whether a goodbye
+    letter may be written, if the settings want any."""
+    with transaction() as session:
+        subscription = by_claim(claim, lock=True)
+        if subscription:
+            end(session, subscription, evidence, goodbye=goodbye)
+    outbox.filled.send()
+    return subscription
 
 
 def unsubscribe_address(address: Address, evidence: Evidence) -> None:
@@ -43,12 +50,12 @@ def unsubscribe_address(address: Address, evidence: Evidence) -> None:
     outbox.filled.send()
 
 
-def end(session: Session, subscription: Subscription, evidence: Evidence) -> None:
+def end(session: Session, subscription: Subscription, evidence: Evidence, *, goodbye: bool = True) -> None:
     if subscription.state is not SubscriptionState.ENDED:
         subscription.end(EndedReason.UNSUBSCRIBED, now())
         record(session, subscription, ConsentKind.UNSUBSCRIBED, evidence)
         throttle.forgive(session, subscription.subscriber.email_key)
-        if settings().goodbye_letter:
+        if goodbye and settings().goodbye_letter:
             write(session, subscription, LetterKind.GOODBYE, now())
 
 

@@ -16,13 +16,17 @@ PERSON_FIRST = (Subscriber, Subscription)  # in which order rows are locked, so 
 def by_link(purpose: Purpose, token: str, *, lock: bool = False) -> tuple[Claim, Subscription | None]:
     """A link's claim and its subscription; None if there is none any more. Raises NotFound for a forged link."""
     claim = links().read(purpose, token)
+    return claim, by_claim(claim, lock=lock)
+
+
+def by_claim(claim: Claim, *, lock: bool = False) -> Subscription | None:
     query = (
         select(Subscription)
         .join(Subscription.subscriber)
         .options(contains_eager(Subscription.subscriber))
         .where(Subscriber.uid == claim.subscriber_uid, Subscription.list_id == claim.list_id)
     )
-    return claim, db.session.scalar(query.with_for_update(of=PERSON_FIRST) if lock else query)
+    return db.session.scalar(query.with_for_update(of=PERSON_FIRST) if lock else query)
 
 
 def by_address(address: Address, *, lock: bool = False) -> Subscription | None:

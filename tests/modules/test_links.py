@@ -8,13 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailer.errors import NotFound
-from mailer.links import LIFETIMES, Claim, Links, Purpose
+from mailer.links import LIFETIMES, SAMPLE_UID, Claim, Links, Purpose
 
 NEW, OLD, OTHER = "n" * 40, "o" * 40, "x" * 40
 LINKS = Links("https://lists.example.org", (NEW,))
 ASKED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 UID = "q7Yx-_0123456789abcdef"
 LEAVE = LINKS.unsubscribe_token(UID, 7)
+BY_MAIL = LINKS.mail_token("q7Yx-_0123456789", 7)
 CONFIRM = LINKS.passing_token(Purpose.CONFIRM, UID, 7, ASKED)
 TOKENS = [
     (Purpose.UNSUBSCRIBE, LEAVE),
@@ -90,6 +91,63 @@ def test_any_other_text_is_refused(purpose: Purpose, text: str) -> None:
 
 def test_another_installations_token_is_refused() -> None:
     assert is_refused(Purpose.UNSUBSCRIBE, LEAVE, Links("https://lists.example.org", (OTHER,)))
+    assert is_refused_by_mail(BY_MAIL, Links("https://lists.example.org", (OTHER,)))
+
+
+# What stands in mail addresses.
+
+
+def is_refused_by_mail(token: str, links: Links = LINKS) -> bool:
+    try:
+        links.read_mail_token(token)
+    except NotFound:
+        return True
+    return False
+
+
+@given(st.from_regex(r"[A-Za-z0-9_-]{16}", fullmatch=True), st.integers(0, 2**32 - 1), st.data())
+def test_a_token_in_an_address_can_be_read_back_in_any_case(uid: str, list_id: int, data: st.DataObject) -> None:
+    """D-30"""
+    token = LINKS.mail_token(uid, list_id)
+    mixed = "".join(data.draw(st.sampled_from([letter, letter.upper()])) for letter in token)
+    for written in (token, token.upper(), mixed):
+        assert LINKS.read_mail_token(written) == Claim(uid, list_id)
+    assert len(token) <= 64 - len("unsubscribe+")
+    assert token.isascii()
+    assert token.isalnum()
+
+
+def test_a_token_in_an_address_with_any_character_changed_is_refused() -> None:
+    """D-30"""
+    for at, was in enumerate(BY_MAIL):
+        for letter in set("0123456789abcdefgGzZ-_+ \t\0é").difference(was):
+            changed = BY_MAIL[:at] + letter + BY_MAIL[at + 1 :]
+            assert is_refused_by_mail(changed), changed
+
+
+def test_a_token_in_an_address_cut_or_lengthened_anywhere_is_refused() -> None:
+    others = [BY_MAIL[:at] + more + BY_MAIL[at:] for at in range(len(BY_MAIL) + 1) for more in ("0", "00", " ")]
+    cuts = [*(BY_MAIL[:end] for end in range(len(BY_MAIL))), *(BY_MAIL[start:] for start in range(1, len(BY_MAIL)))]
+    assert [each for each in [*others, *cuts] if not is_refused_by_mail(each)] == []
+
+
+@given(st.one_of(st.text(), st.from_regex(r"[0-9a-fA-F]{52}", fullmatch=True)))
+@example("\uff10" * 52)
+@example("\ud800" * 52)
+def test_any_other_text_is_no_token_in_an_address(text: str) -> None:
+    assert is_refused_by_mail(text)
+
+
+def test_a_token_in_an_address_is_none_in_a_link_nor_the_other_way_round() -> None:
+    assert [purpose for purpose in Purpose if not is_refused(purpose, BY_MAIL)] == []
+    assert [token for _, token in TOKENS if not is_refused_by_mail(token)] == []
+    other_keys = [LINKS.seals[purpose].of(bytes.fromhex(BY_MAIL[:32]))[:10].hex() for purpose in Purpose]
+    assert [mac for mac in other_keys if not is_refused_by_mail(BY_MAIL[:32] + mac)] == [BY_MAIL[32:]]
+
+
+def test_the_token_of_a_preview_names_nobody() -> None:
+    claim = LINKS.read_mail_token(LINKS.mail_token(SAMPLE_UID, 7))
+    assert (claim.subscriber_uid.rstrip("-"), claim.list_id) == (SAMPLE_UID, 7)
 
 
 def test_when_the_key_is_changed_the_new_one_signs_and_the_old_one_still_verifies() -> None:
@@ -99,6 +157,9 @@ def test_when_the_key_is_changed_the_new_one_signs_and_the_old_one_still_verifie
     assert after.read(Purpose.UNSUBSCRIBE, new_token) == Claim(UID, 7)
     assert is_refused(Purpose.UNSUBSCRIBE, new_token, before)
     assert is_refused(Purpose.UNSUBSCRIBE, old_token, after)
+    assert during.read_mail_token(before.mail_token("u" * 16, 7)) == Claim("u" * 16, 7)
+    assert after.read_mail_token(during.mail_token("u" * 16, 7)) == Claim("u" * 16, 7)
+    assert is_refused_by_mail(before.mail_token("u" * 16, 7), after)
 
 
 def test_a_link_to_leave_works_five_years_later() -> None:
