@@ -65,6 +65,14 @@ class Config:
     organisation: str = setting("", parsing.text, "Who runs the list, as pages and mails name it")
     postal_address: str = setting("", parsing.text, "The postal address at the foot of every digest")
     list_owner: str = setting("", parsing.mailbox, "Where people reach a person; else the sender's address")
+    intake_address: str = setting(
+        "",
+        parsing.intake_address,
+        "Who leaves by mail writes to it, and 'mailer intake' takes it (leave@lists.example.org); else to the owner",
+    )
+    intake_listen: str = setting(
+        "", parsing.endpoint, "Where mailer serve takes such mail by LMTP: a port, HOST:PORT or unix:PATH; else not"
+    )
     mail_server: str = setting("127.0.0.1", parsing.required_text, "The mail server that takes our mail")
     mail_port: int = setting(25, parsing.whole_number(1, 65535), "Its port: 25, 587 (STARTTLS) or 465 (TLS)")
     mail_username: str = setting("", parsing.text, "If the server wants a login")

@@ -17,6 +17,7 @@ LONGEST_NAME = 200
 UNPRINTABLE = {"Cc", "Cs", "Co", "Zl", "Zp"}
 PERIODS = {"m": 60, "h": 3600, "d": 86400}
 LONGEST_PERIOD = 366 * 86400
+INTAKE = re.compile(r"(?=[^@]{1,11}@)[a-z0-9]+(?:-[a-z0-9]+)*@[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?")
 MAILBOX = re.compile(r"[^\s@<>(),;:\\\"\[\]]+@[\w.-]+")
 
 
@@ -170,6 +171,27 @@ def mailbox(value: Any) -> str:
     addresses = [address for _, address in getaddresses([given])]
     if given and not (len(addresses) == 1 and addresses[0].isascii() and MAILBOX.fullmatch(addresses[0])):
         raise ValueError("is not a sender like Frontier Technologies <news@example.org>")
+    return given
+
+
+def intake_address(value: Any) -> str:
+    """`leave@lists.example.org`: of the 64 octets before the @ a token and its plus sign need 53."""
+    given = text(value).lower()
+    if given and not INTAKE.fullmatch(given):
+        raise ValueError("is not an address like leave@lists.example.org, of a-z and 0-9, at most 11 before the @")
+    return given
+
+
+def endpoint(value: Any) -> str:
+    """Where to listen: a port, which is one of this machine only, HOST:PORT, or unix:PATH. Empty: not at all."""
+    given = text(value)
+    if not given or (given.startswith("unix:") and given != "unix:"):
+        return given
+    given = f"127.0.0.1:{given}" if given.isdecimal() else given
+    host, _, port = given.rpartition(":")
+    if not (re.fullmatch(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]", host, re.IGNORECASE) and re.fullmatch(r"[0-9]{1,5}", port)):
+        raise ValueError("is neither a port nor HOST:PORT nor unix:PATH")
+    whole_number(0, 65535)(port)
     return given
 
 

@@ -87,7 +87,7 @@ class Installation:
                 db.engine.dispose()
             del self.app
 
-    def run(self, *args: object, code: int = 0, input: str | None = None) -> Result:
+    def run(self, *args: object, code: int = 0, input: str | bytes | None = None) -> Result:
         """`mailer ARGS…` in the installation's folder; fails unless it ends with `code`, or shows a traceback."""
         result = CliRunner().invoke(main, [str(arg) for arg in args], input=input, catch_exceptions=False)
         told = f"mailer {' '.join(map(str, args))}: {result.exit_code}\n{result.output}"

@@ -15,6 +15,7 @@ COMMANDS = {
     "init": ("init", "Make mailer.toml, the database and the list. Repeatable."),
     "serve": ("serve", "Serve the site, and send what is due."),
     "work": ("work", "Send what is due, without the site."),
+    "intake": ("intake", "Take the mail of people who leave by mail."),
     "demo": ("demo", "Try everything in a throw-away instance."),
     "config": ("config", "Print every setting and where it comes from."),
     "db": ("database", "Migrations (Flask-Migrate's commands)."),

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import click
@@ -40,12 +40,22 @@ def command(host: str, port: int, *, no_sender: bool) -> None:
         check_database()
         end_on_sigterm()
         with (
+            intake(app, settings().intake_listen),
             serving(app, host, port, sender=not no_sender and settings().engine == "embedded") as server,
             suppress(KeyboardInterrupt),
         ):
             address = f"http://{host}:{server.effective_port}"
             say(f"serving on {address} (public address: {settings().base_url}); stop with Ctrl-C")
             server.run()
+
+
+def intake(app: Flask, where: str) -> AbstractContextManager[object]:
+    """A listener for the mail of people who leave by mail, if the settings want one."""
+    if not where:
+        return nullcontext()
+    from mailer.intake.lmtp import listening
+
+    return listening(app, where)
 
 
 @contextmanager

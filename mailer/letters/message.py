@@ -68,15 +68,13 @@ def account_headers(words: Words, code: str, config: Config) -> list[str]:
 def digest_headers(words: Words, code: str, digest_slug: str, config: Config, links: Links) -> list[str]:
     """A letter to everybody on the list: RFC 2369, 2919 and 8058."""
     clean(config.list_owner)
-    token = header_slot("unsubscribe")
-    leave = f"{links.page(f'/unsubscribe/{token}', lang=code)}"
-    mail = f"mailto:{config.owner_address}?subject=unsubscribe%20{token}"
+    leave = links.page(f"/unsubscribe/{header_slot('unsubscribe')}", lang=code)
     list_id = f"{config.list_slug}.{domain(config.sender)}"
     sender_id = config.list_slug.replace("-", "")[:15].ljust(5, "0")
     return [
         *common_headers(words, with_name(config.sender, config), code),
         f"List-Id: {fold('List-Id', phrase('List-Id', config.list_name), list_id)}",
-        f"List-Unsubscribe: <{leave}>,{CRLF} <{mail}>",
+        f"List-Unsubscribe: <{leave}>,{CRLF} <{mail_to_leave(config)}>",
         "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
         f"List-Help: <mailto:{config.owner_address}?subject=help>",
         f"List-Owner: <mailto:{config.owner_address}>",
@@ -87,6 +85,14 @@ def digest_headers(words: Words, code: str, digest_slug: str, config: Config, li
         "Precedence: bulk",
         "X-Auto-Response-Suppress: OOF, AutoReply",
     ]
+
+
+def mail_to_leave(config: Config) -> str:
+    """Where whoever leaves by mail writes to: the intake, which needs no more than the address, or a person."""
+    if not config.intake_address:
+        return f"mailto:{config.owner_address}?subject=unsubscribe%20{header_slot('unsubscribe')}"
+    local, _, host = config.intake_address.partition("@")
+    return f"mailto:{local}+{header_slot('unsubscribe_by_mail')}@{host}?subject=unsubscribe"
 
 
 def header_slot(name: str) -> str:

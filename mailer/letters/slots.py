@@ -69,6 +69,7 @@ MAKERS: dict[str, Maker] = {
     "date": lambda person, _: header_date(person.created_at),
     "message_id": message_id,
     "unsubscribe": lambda person, links: links.unsubscribe_token(person.uid, person.list_id),
+    "unsubscribe_by_mail": lambda person, links: links.mail_token(person.uid, person.list_id),
     "not_me": lambda person, links: links.not_me_token(person.uid, person.list_id),
     "asked_at": lambda person, _: moment_in(person.created_at, person.language),
     **{purpose.value: passing(purpose) for purpose in LIFETIMES},

@@ -29,6 +29,13 @@ GOOD = [
     ("POSTAL_ADDRESS", "34, chemin des Colombettes", "34, chemin des Colombettes"),
     ("LIST_OWNER", "owner@example.org", "owner@example.org"),
     ("LIST_OWNER", "", ""),
+    ("INTAKE_ADDRESS", "", ""),
+    ("INTAKE_ADDRESS", "Unsubscribe@xn--lsten-jua.example.org", "unsubscribe@xn--lsten-jua.example.org"),
+    ("INTAKE_LISTEN", "", ""),
+    ("INTAKE_LISTEN", 8024, "127.0.0.1:8024"),
+    ("INTAKE_LISTEN", "0.0.0.0:65535", "0.0.0.0:65535"),
+    ("INTAKE_LISTEN", "[::1]:8024", "[::1]:8024"),
+    ("INTAKE_LISTEN", "unix:/run/mailer/intake", "unix:/run/mailer/intake"),
     ("MAIL_SERVER", "mail.example.org", "mail.example.org"),
     ("MAIL_PORT", " 587 ", 587),
     ("MAIL_USERNAME", "mailer", "mailer"),
@@ -74,6 +81,11 @@ BAD = [
     ("SECRET_KEY", f"{SECRET},short"),
     ("SECRET_KEY", f"{SECRET},"),
     ("DATABASE_URL", ""),
+    *(
+        ("INTAKE_ADDRESS", bad)
+        for bad in ("leave", "unsubscribes@x.org", "a+b@x.org", "a@b@x.org", "é@x.org", "a.b@x.org")
+    ),
+    *(("INTAKE_LISTEN", bad) for bad in ("65536", "unix:", ":8024", "mail.example.org", "::1:8024", "a b:1", "x:٣")),
     ("BASE_URL", ""),
     ("BASE_URL", "lists.example.org"),
     ("BASE_URL", "ftp://lists.example.org"),

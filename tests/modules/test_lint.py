@@ -31,7 +31,7 @@ UNSEEN = {
     "D-27": "how long a token works: see test_links",
     "D-28": "what the site does when it is asked: see test_leaving",
     "D-29": "when a letter went out: see test_sending",
-    "D-30": "what becomes of an answer",
+    "D-30": "what becomes of an answer: see test_leaving_by_mail",
     "D-41": "what was stored at the first sending: see test_a_digest",
 }
 

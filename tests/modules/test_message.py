@@ -26,8 +26,8 @@ from mailer.links import Links
 
 CONFIG = Config(mail_default_sender="Frontier <news@lists.example.org>", list_owner="owner@example.org")
 LINKS = Links("https://lists.example.org", ("s" * 40,))
-ADA = Recipient("ada@example.net", "q7Yx-_0123456789abcdef", 1, datetime(2026, 3, 1, 12, tzinfo=UTC), "en", "f" * 64)
-BEN = ADA._replace(email="ben@example.com", uid="b" * 22)
+ADA = Recipient("ada@example.net", "q7Yx-_0123456789", 1, datetime(2026, 3, 1, 12, tzinfo=UTC), "en", "f" * 64)
+BEN = ADA._replace(email="ben@example.com", uid="b" * 16)
 LANGUAGES = ("en", "fr", "es", "ru", "ar", "zh")
 LEAVE = LINKS.page(f"/unsubscribe/{slot('unsubscribe')}", lang="en")
 WORDS = Words("News", f"Hello.\n{LEAVE}\n", f'<p>Hello.</p><a href="{escape(LEAVE)}">Leave</a>\n')
@@ -178,6 +178,17 @@ def test_every_header_of_a_list_says_where_to_go() -> None:
     assert raw_header(raw, "List-Post") == "NO"
     assert raw_header(raw, "Content-Language") == "fr"
     assert re.fullmatch(r"2026-03-news:[\w-]+:digest:[a-z0-9]{5,15}", raw_header(raw, "Feedback-ID"))
+
+
+def test_who_leaves_by_mail_writes_to_the_intake_if_there_is_one() -> None:
+    """D-30"""
+    raw = copy(edition(config=replace(CONFIG, intake_address="unsubscribe@lists.example.org")))
+    local = f"unsubscribe+{LINKS.mail_token(ADA.uid, 1)}"
+    leave = f"<https://lists.example.org/unsubscribe/{LINKS.unsubscribe_token(ADA.uid, 1)}?lang=en>"
+    value = f"{leave},\r\n <mailto:{local}@lists.example.org?subject=unsubscribe>"
+    assert raw_header(raw, "List-Unsubscribe") == value
+    assert len(local) == 64, "of 64 octets, RFC 5321 4.5.3.1.1"
+    assert faults(raw) == []
 
 
 def test_a_long_address_stands_in_its_header_byte_for_byte() -> None:

@@ -52,6 +52,7 @@ def test_a_unit_starts_what_there_is(path: Path) -> None:
 def test_there_are_units() -> None:
     assert [path.name for path in UNITS] == [
         "mailer-beat.service",
+        "mailer-intake.service",
         "mailer-web.service",
         "mailer-work.service",
         "mailer-worker.service",
@@ -60,8 +61,8 @@ def test_there_are_units() -> None:
 
 def test_containers_start_what_there_is() -> None:
     services = compose()["services"]
-    assert set(services) == {"postgres", "rabbitmq", "init", "web", "worker", "beat"}
-    for name in ("init", "worker", "beat"):
+    assert set(services) == {"postgres", "rabbitmq", "init", "web", "worker", "beat", "intake"}
+    for name in ("init", "worker", "beat", "intake"):
         check_command(services[name]["command"])
     command = re.search(r"^CMD (\[.*\])$", STAGES, re.MULTILINE)
     assert command
