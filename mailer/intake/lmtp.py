@@ -23,11 +23,10 @@ from mailer.intake import taking
 from mailer.intake.reading import KEPT, read
 
 log = logging.getLogger(__name__)
-logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's, which tells of every odd command
 
 MOST_SESSIONS = 50
 MOST_RECIPIENTS = 100  # in one mail, as many as RFC 5321 4.5.3.1.8 asks for
-MOST_COMMANDS = 2000  # of one kind in a session; then it has to be opened anew
+MOST_COMMANDS = 10_000  # of one kind in a session; then it has to be opened anew
 THREADS = 4  # that use the database
 PATIENCE = 300.0  # seconds for a command, RFC 5321 4.5.3.2.7, and for a whole mail
 UNIX = "unix:"
@@ -175,6 +174,7 @@ class Listener(threading.Thread):
 @contextmanager
 def listening(app: Flask, where: str) -> Iterator[str]:
     """Take mail at `where`, in a thread of its own; gives the address. Raises MailerError if it can't be had."""
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's, which tells of every odd command
     opened = open_socket(where)
     listener = Listener(app, opened)
     listener.start()

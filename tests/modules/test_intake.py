@@ -1,9 +1,12 @@
 """What is read of a mail that comes in: any bytes at all, and what matters in them."""
 
+from dataclasses import replace
+
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from mailer.intake import taking
 from mailer.intake.reading import ADDRESSED, KEPT, LONGEST_SUBJECT, Incoming, read
 
 NAMES = st.sampled_from(["Subject", "To", "X-Original-To", "Auto-Submitted", "Precedence", "Return-Path", "X", ""])
@@ -13,7 +16,6 @@ LINES = st.builds(lambda name, value, end: name.encode() + b": " + value + end, 
 WORDS = st.from_regex(r"[A-Za-z0-9@+._-]{1,60}", fullmatch=True)
 
 
-@settings(deadline=None)
 @given(st.one_of(st.binary(max_size=2000), st.lists(LINES, max_size=20).map(b"".join)))
 @example(b"")
 @example(b"\0" * 10)
@@ -24,7 +26,6 @@ def test_any_bytes_can_be_read(octets: bytes) -> None:
     assert [value for value in found.addressed if "\n" in value] == []
 
 
-@settings(deadline=None)
 @given(WORDS, WORDS, st.sampled_from(["\r\n", "\n"]), st.binary(max_size=500))
 def test_headers_are_found_before_any_body(address: str, subject: str, end: str, body: bytes) -> None:
     head = end.join([f"To: {address}", f"SUBJECT:{end}\t{subject}", "", ""]).encode()
@@ -74,6 +75,17 @@ def test_a_subject_is_read_as_it_was_meant_or_as_it_stands(value: str, subject: 
 def test_what_no_person_wrote_is_known(head: str, sender: str, *, automatic: bool) -> None:
     """RFC 3834"""
     assert read(f"{head}\r\n\r\n".encode(), sender).is_automatic is automatic
+
+
+@pytest.mark.usefixtures("app_context")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(LINES, max_size=5).map(b"".join), st.one_of(st.text(), st.from_regex(r"leave\+[0-9a-f]+@x")), WORDS)
+@example(b"", "@", ".")
+@example(b"", "\ud800+" + "0" * 52, "\ud800")
+def test_no_mail_without_a_token_does_anything(octets: bytes, address: str, word: str) -> None:
+    mail = read(octets)
+    assert not taking.take([address, *mail.addressed], replace(mail, subject=f"unsubscribe {word}"))
+    assert not taking.may_be_to_leave(address)
 
 
 def test_of_a_huge_mail_the_beginning_is_read() -> None:
