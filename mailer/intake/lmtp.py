@@ -46,6 +46,11 @@ class Postbox:
         self.app = app
         self.threads = ThreadPoolExecutor(THREADS, "intake")
 
+    async def handle_EHLO(self, _server: Any, session: Any, _envelope: Any, host: str, replies: list[str]) -> list[str]:  # noqa: N802 - aiosmtpd's name
+        """LHLO, too. Offers PIPELINING, which RFC 2033 asks for: commands are read one by one, however they come."""
+        session.host_name = host
+        return [*replies[:-1], "250-PIPELINING", replies[-1]]
+
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802 - aiosmtpd's name
         if len(envelope.rcpt_tos) >= MOST_RECIPIENTS:
             return TOO_MANY

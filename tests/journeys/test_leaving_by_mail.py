@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import time_machine
 
-from mailer.intake.lmtp import MOST_RECIPIENTS, MOST_SESSIONS, listening
+from mailer.intake.lmtp import MOST_RECIPIENTS, MOST_SESSIONS, Session, listening
 from mailer.links import Links
 
 from ..installation import BASE_URL, Installation, leave_link, link_in
@@ -306,6 +306,24 @@ def test_a_mail_server_that_talks_nonsense(
     told = capsys.readouterr().err
     assert "Traceback" not in told
     assert "trace" not in told
+
+
+def test_a_mail_server_that_says_all_at_once(by_mail: Installation, giver: Giver) -> None:
+    (address,) = digest_to(by_mail, "ada@example.org")
+    recipients = [address, FOREIGN, "leave@lists.example.org"]
+    lines = ["MAIL FROM:<>", *(f"RCPT TO:<{each}>" for each in recipients), "DATA", "Subject: x", ".", "MAIL FROM:<>"]
+    said = [giver.say("\r\n".join(lines)), *(giver.reply() for _ in range(7))]
+    assert [words[:3] for words in said] == ["250", "250", "550", "250", "354", "250", "250", "250"]
+    assert by_mail.counts()["ended"] == 1
+
+
+def test_a_mail_ends_where_it_ends_whatever_its_lines_are(by_mail: Installation, giver: Giver) -> None:
+    """However they fall onto what is read at once."""
+    once = Session.line_length_limit
+    for length in (*range(once - 4, once + 4), 2 * once, 2 * once + 1):
+        for end in (b"\r\n", b"\r\r\n", b".\r\n", b"\n.\r\n", b"\r\n..\r\n", b"\r.\r\n"):
+            said = giver.give(b"x" * length + end, "leave@lists.example.org")
+            assert said == ["250 2.0.0 taken, there was nothing to do"]
 
 
 def test_no_more_sessions_than_it_can_hold(by_mail: Installation) -> None:
