@@ -131,6 +131,14 @@ def test_who_left_by_mail_can_take_it_back_on_the_page(by_mail: Installation, gi
     assert by_mail.counts()["confirmed"] == 1
 
 
+def test_the_address_in_a_preview_is_a_real_one_and_changes_nothing(by_mail: Installation, giver: Giver) -> None:
+    by_mail.subscribed("ada@example.org")
+    by_mail.run("digest", "test", by_mail.draft(), "--to", "boss@example.net")
+    address, subject = written_to(by_mail.letters("boss@example.net")[0])
+    assert giver.give(f"Subject: {subject}\r\n\r\n".encode(), address) == ["250 2.0.0 done"]
+    assert by_mail.json("stats")["confirmed"] == 1
+
+
 def test_who_has_left_by_mail_gets_no_further_digest(by_mail: Installation, giver: Giver) -> None:
     (address,) = digest_to(by_mail, "ada@example.org")
     by_mail.subscribed("benoit@example.org")
