@@ -250,7 +250,9 @@ def cancel_gone(session: Session, rows: Sequence[int]) -> None:
 def standing(*, claims: bool) -> Query:
     """How a digest stands. All its letters were enlisted at the same moment. Those who claim pass one after another:
     they move its cursor."""
-    enlisted = select(Delivery.created_at).where(Delivery.digest_id == bindparam("digest")).limit(1)
+    # In an order that an index has: else PostgreSQL looks through all letters for the first of a new digest.
+    enlisted = select(Delivery.created_at).where(Delivery.digest_id == bindparam("digest"))
+    enlisted = enlisted.order_by(Delivery.subscriber_id).limit(1)
     columns = (Digest.state, Digest.list_id, Digest.cursor, Digest.rate)
     query = select(*columns, enlisted.scalar_subquery().label("enlisted_at")).where(Digest.id == bindparam("digest"))
     return query.with_for_update(of=Digest, key_share=True) if claims else query

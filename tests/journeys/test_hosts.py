@@ -81,7 +81,7 @@ def test_hosts_that_die_or_are_cut_off_lose_nobody(cluster: Cluster) -> None:
         beat(cluster.folder(cluster.home), inside=cluster.home.inside),
     ):
         with worker(cluster.folder(cluster.one), "one", processes=PROCESSES, inside=cluster.one.inside) as first:
-            here.run("digest", "send", digest, "--yes", "--detach")
+            here.run_apart("digest", "send", digest, "--yes", "--detach")
             mails.wait_for(100)
             first.kill()
         mails.wait_for(150)

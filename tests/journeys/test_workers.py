@@ -1,8 +1,5 @@
 """Sending by workers: the same commands and the same promise, over RabbitMQ and over Redis."""
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -54,23 +51,6 @@ def there(here: Installation, broker: Broker) -> Installation:
 on_redis = pytest.mark.parametrize("broker", ["redis"], indirect=True)
 
 
-def mailer(there: Installation, *arguments: object, code: int = 0, **environ: str) -> str:
-    """`mailer ARGUMENTS…` as a process of its own: a broker's connections outlive no other."""
-    command = [sys.executable, "-m", "mailer", *map(str, arguments)]
-    done = subprocess.run(
-        command,
-        cwd=there.folder,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
-
-
 def everybody_once(there: Installation, count: int) -> None:
     copies = Counter(mail.to for mail in there.mail_server.mails)
     assert copies == {f"person{number}@example.org": 1 for number in range(count)}
@@ -80,7 +60,7 @@ def test_a_digest_goes_out_by_workers(there: Installation) -> None:
     there.imported(60)
     digest = there.draft()
     with worker(there.folder):
-        said = mailer(there, "digest", "send", digest, "--yes")
+        said = there.run_apart("digest", "send", digest, "--yes")
     assert "60 enlisted = 60 accepted" in said
     everybody_once(there, 60)
     assert there.status(digest)["state"] == "sent"
@@ -90,7 +70,7 @@ def test_a_digest_goes_out_by_workers(there: Installation) -> None:
 def test_it_need_not_be_waited_for(there: Installation) -> None:
     there.imported(20)
     digest = there.draft()
-    said = mailer(there, "digest", "send", digest, "--yes", "--detach")
+    said = there.run_apart("digest", "send", digest, "--yes", "--detach")
     assert f"workers send digest {digest}" in said
     assert there.status(digest)["queued"] == 20
     with worker(there.folder):
@@ -102,7 +82,7 @@ def test_it_need_not_be_waited_for(there: Installation) -> None:
 def test_where_no_workers_send_nothing_can_be_left_to_them(there: Installation) -> None:
     there.configure(ENGINE="embedded")
     there.imported(1)
-    assert "ENGINE is embedded" in mailer(there, "digest", "send", there.draft(), "--yes", "--detach", code=2)
+    assert "ENGINE is embedded" in there.run_apart("digest", "send", there.draft(), "--yes", "--detach", code=2)
     assert there.status(1)["state"] == "draft"
 
 
@@ -112,11 +92,11 @@ def test_a_letter_that_somebody_waits_for_overtakes_a_digest(there: Installation
     there.configure(SEND_RATE=20)
     there.imported(400)
     with worker(there.folder, processes=2), serving(there) as url:
-        mailer(there, "digest", "send", there.draft(), "--yes", "--detach")
+        there.run_apart("digest", "send", there.draft(), "--yes", "--detach")
         before = len(there.mail_server.wait_for(20))
         assert post(f"{url}/subscribe", email="ada@example.org") == 200
         there.mail_server.wait_for(before + 120)
-        mailer(there, "digest", "cancel", 1)
+        there.run_apart("digest", "cancel", 1)
     places = [place for place, mail in enumerate(there.mail_server.mails) if mail.to == "ada@example.org"]
     assert len(places) == 1
     assert places[0] < before + 120
@@ -128,7 +108,7 @@ def test_a_rate_is_kept_by_all_workers_together(there: Installation) -> None:
     there.configure(SEND_RATE=50, SEND_WORKERS=3)
     there.imported(500)
     with worker(there.folder, "one"), worker(there.folder, "two"):
-        mailer(there, "digest", "send", there.draft(), "--yes")
+        there.run_apart("digest", "send", there.draft(), "--yes")
     everybody_once(there, 500)
     times = sorted(mail.at for mail in there.mail_server.mails)
     assert 500 / 50 * 0.95 <= times[-1] - times[0] <= 500 / 50 * 1.05
@@ -143,10 +123,10 @@ def test_a_worker_that_is_killed_is_taken_over_from(there: Installation) -> None
     digest = there.draft()
     with worker(there.folder, "two", processes=2), beat(there.folder):
         with worker(there.folder, "one", processes=2) as first:
-            mailer(there, "digest", "send", digest, "--yes", "--detach")
+            there.run_apart("digest", "send", digest, "--yes", "--detach")
             there.mail_server.wait_for(60)
             first.kill()
-        said = mailer(there, "digest", "send", digest)
+        said = there.run_apart("digest", "send", digest)
     status = there.status(digest)
     assert status["state"] == "sent", said
     assert status["unknown"] <= 4, "two processes of two sessions each"
@@ -162,12 +142,12 @@ def test_a_broker_that_is_down_is_named_and_the_digest_goes_out_without_it(there
     )
     there.imported(3)
     digest = there.draft()
-    said = mailer(there, "digest", "send", digest, "--yes", code=1)
+    said = there.run_apart("digest", "send", digest, "--yes", code=1)
     assert len(said.strip().splitlines()) == 1
     assert "the broker can't be reached" in said
     assert "MAILER_ENGINE=embedded" in said
     assert there.status(digest)["state"] == "draft", "nothing was begun"
-    mailer(there, "digest", "send", digest, "--yes", MAILER_ENGINE="embedded")
+    there.run_apart("digest", "send", digest, "--yes", MAILER_ENGINE="embedded")
     everybody_once(there, 3)
 
 
@@ -187,12 +167,12 @@ def test_a_broker_that_is_restarted_in_mid_run_loses_nobody(there: Installation,
     there.imported(400)
     digest = there.draft()
     with worker(there.folder), beat(there.folder):
-        mailer(there, "digest", "send", digest, "--yes", "--detach")
+        there.run_apart("digest", "send", digest, "--yes", "--detach")
         there.mail_server.wait_for(60)
         broker.stop()
         there.mail_server.wait_for(150)
         broker.start()
-        mailer(there, "digest", "send", digest)
+        there.run_apart("digest", "send", digest)
     everybody_once(there, 400)
     assert there.status(digest)["state"] == "sent"
 
@@ -201,7 +181,7 @@ def test_two_clocks_and_messages_of_others_do_no_harm(there: Installation, broke
     """Also those of a version that knows other tasks, or the same ones with other arguments."""
     there.imported(30)
     digest = there.draft()
-    mailer(there, "digest", "send", digest, "--yes", "--detach")
+    there.run_apart("digest", "send", digest, "--yes", "--detach")
     for name, arguments in (
         ("mailer.digest", [digest, 0]),
         ("mailer.digest", [999, 0]),
