@@ -113,10 +113,10 @@ def add_pages(app: Flask) -> None:
 def add_broker(app: Flask) -> None:
     """Workers are told of letters as soon as they are written."""
     try:
-        from mailer.broker import Herald
+        from mailer.broker import HERALD, Herald
     except ImportError:
         raise ConfigError("ENGINE celery needs Celery: pip install 'mailer[celery]'") from None
-    herald = app.extensions["mailer.herald"] = Herald()  # which the signal holds but weakly
+    herald = app.extensions[HERALD] = Herald()  # which the signal holds but weakly
     outbox.filled.connect(herald.on_filled)
 
 

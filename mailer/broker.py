@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery
+from flask import current_app
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 
@@ -107,6 +108,9 @@ def hand_out_letters() -> None:
     send(LETTERS)
 
 
+HERALD = "mailer.herald"
+
+
 class Herald:
     """Tells the workers of letters that were just written, and lets nobody wait for that."""
 
@@ -116,7 +120,7 @@ class Herald:
         self.executor: ThreadPoolExecutor | None = None  # not before the server has forked its processes
 
     def on_filled(self, _sender: object) -> None:
-        if self.told_soon:
+        if self.told_soon or current_app.extensions.get(HERALD) is not self:  # a letter of another installation
             return
         self.told_soon = True
         self.executor = self.executor or ThreadPoolExecutor(1, thread_name_prefix="herald")

@@ -223,7 +223,8 @@ class Experiment:
 
     def settled(self, code: int, said: str) -> bool:
         """Whether a run that ended by itself left nothing to do; what it said must be one line for a person."""
-        if "Traceback" in said or code not in (0, 1, BUSY) or (code and not said.startswith("mailer: ")):
+        told = any(line.startswith("mailer: ") for line in said.splitlines())  # beside warnings of who died before
+        if "Traceback" in said or code not in (0, 1, BUSY) or (code and not told):
             self.problem(f"a run ended with {code} and said {in_short(said)}")
         if code == BUSY:
             time.sleep(BUSY_SECONDS)

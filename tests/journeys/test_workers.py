@@ -111,7 +111,7 @@ def test_a_rate_is_kept_by_all_workers_together(there: Installation) -> None:
         there.run_apart("digest", "send", there.draft(), "--yes")
     everybody_once(there, 500)
     times = sorted(mail.at for mail in there.mail_server.mails)
-    assert 500 / 50 * 0.95 <= times[-1] - times[0] <= 500 / 50 * 1.05
+    assert 500 / 50 * 0.95 <= times[-1] - times[0] <= 500 / 50 * 1.3, "a machine that is busy may lose some turns"
     most = max(sum(start <= each < start + 3 for each in times) for start in times)
     assert most <= 3 * 50 * 1.1
 
