@@ -16,7 +16,7 @@ from mailer import broker, due, logs
 from mailer.app import create_app
 from mailer.broker import celery
 from mailer.config import settings
-from mailer.db import db
+from mailer.db import db, explain
 from mailer.delivery import account, engine
 from mailer.delivery.engine import Watch
 from mailer.digests import sending
@@ -65,8 +65,11 @@ class Verb(Task):  # type: ignore[misc]
                 self.run(*args)
             except Busy:
                 return
-            except MailerError as error:
-                log.warning("%s%s: %s", self.name, args, error)
+            except Exception as error:
+                known = error if isinstance(error, MailerError) else explain(error)
+                if known is None:
+                    raise
+                log.warning("%s%s: %s", self.name, args, known)
             finally:
                 db.session.remove()
 
