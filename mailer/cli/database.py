@@ -3,6 +3,7 @@
 import os
 
 import click
+from flask import Flask
 from flask.cli import ScriptInfo
 from flask_migrate import upgrade
 from flask_migrate.cli import db as command
@@ -14,7 +15,15 @@ from mailer.config import PREFIX, Config
 from mailer.db import db, explain, revision
 from mailer.errors import NotAllowed
 
-command.context_settings = {**command.context_settings, "obj": ScriptInfo(create_app=create_app)}
+
+class Settings(ScriptInfo):
+    """Looks for the application anew each time; Flask's own would keep the first one that a process had."""
+
+    def load_app(self) -> Flask:
+        return create_app()
+
+
+command.context_settings = {**command.context_settings, "obj": Settings()}
 command.help = "Migrations (Flask-Migrate's commands), and moving to another database."
 
 

@@ -61,7 +61,7 @@ def request_schema() -> dict[str, Any]:
             "topics": {
                 "type": ["array", "null"],
                 "maxItems": MOST_TOPICS,
-                "items": {"type": "string", "pattern": f"^{WORD.pattern}$", "maxLength": LONGEST_WORD},
+                "items": {"type": "string", "pattern": f"^({WORD.pattern})?$", "maxLength": LONGEST_WORD},
             },
             "altcha": {
                 "type": ["string", "null"],
