@@ -6,10 +6,19 @@ A site and a sender that nobody watches write JSON; commands speak to a person.
 import json
 import logging
 import sys
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
 
 from mailer.masking import mask
+
+# What records are about, so that all that are about the same can be found: a visitor's request, a sender's run.
+REQUEST: ContextVar[str] = ContextVar("request", default="")
+RUN: ContextVar[str] = ContextVar("run", default="")
+
+
+def ids() -> dict[str, str]:
+    return {about.name: about.get() for about in (REQUEST, RUN) if about.get()}
 
 
 class JsonFormatter(logging.Formatter):
@@ -20,6 +29,7 @@ class JsonFormatter(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
+            **ids(),
             "message": mask(record.getMessage()),
         }
         if record.exc_info:  # frames without their variables, and only masked words of the error itself

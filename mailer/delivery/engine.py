@@ -22,6 +22,7 @@ from pathlib import Path
 
 from flask import current_app
 
+from mailer import logs
 from mailer.config import settings
 from mailer.db import exclusive, now
 from mailer.delivery import claims, ledger, outbox, providers, recovery, relay
@@ -79,6 +80,7 @@ class Run:
 
     def work(self, watch: Watch) -> None:
         """Until nothing is due, or something stops it. Raises MailServerError, JournalError or DatabaseError."""
+        logs.RUN.set(self.row.uid)
         self.courier.start()
         try:
             while not self.desk.closed:
@@ -92,6 +94,7 @@ class Run:
             self.desk.close(error)
         finally:
             self.wind_up()
+            logs.RUN.set("")
         if self.desk.trouble:
             raise self.desk.trouble
         if told := [each.international for each in self.sessions if each.international is not None]:

@@ -20,6 +20,8 @@ def register(app: Flask) -> None:
         app.register_blueprint(blueprint)
     app.register_error_handler(ProofWanted, proving.ask_for_proof)
     app.register_error_handler(TooMany, proving.refuse)
+    app.before_request(visitors.name_request)
+    app.teardown_request(visitors.forget_request)
     app.after_request(pages.secure)
     app.context_processor(pages.furniture)
     app.jinja_env.globals["form_stamp"] = visitors.stamp

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import secrets
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 from flask import current_app, request
 
+from mailer import logs
 from mailer.addresses import Address
 from mailer.config import settings
 from mailer.db import now
@@ -29,6 +31,17 @@ WAITING = "mailer.waiting"  # the server's word for how many wait for one of its
 TURN = "mailer.turn"  # whose sign-up is taken in whatever waits
 TRAP = "website"  # a field that people don't see and robots fill in
 STAMP = "shown"
+REQUEST_ID = re.compile(r"[\w-]{8,64}", re.ASCII)
+
+
+def name_request() -> None:
+    """For the log: by what a proxy of ours calls the request, or else by a name of our own."""
+    given = request.headers.get("X-Request-ID", "") if settings().trusted_proxies else ""
+    logs.REQUEST.set(given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8))
+
+
+def forget_request(_: BaseException | None) -> None:
+    logs.REQUEST.set("")
 
 
 class Age(Enum):

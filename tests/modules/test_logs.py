@@ -1,5 +1,6 @@
 """What is logged: one line a record, and neither an address nor a token in it (D-154, D-155)."""
 
+import io
 import json
 import logging
 import sys
@@ -14,6 +15,8 @@ from mailer.errors import BadAddress
 from mailer.links import LIFETIMES, Links
 from mailer.logs import JsonFormatter, PlainFormatter
 from mailer.masking import mask
+
+from ..installation import Installation
 
 LINKS = Links("https://lists.example.org", ("k" * 32,))
 MASKED = [
@@ -79,3 +82,23 @@ def test_a_trace_shows_no_values() -> None:
     line = JsonFormatter().format(record("it broke", error=error))
     assert address not in line
     assert "ValueError: what a***@e*** asked by /confirm/[token]" in line
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("proxies", "named"), [(1, True), (0, False)])
+def test_a_record_names_its_request(here: Installation, proxies: int, named: bool) -> None:
+    """By the proxy's name for it, so that both logs can be read together; a visitor's own word counts for nothing."""
+    here.configure(TRUSTED_PROXIES=proxies)
+    (here.folder / "mailer.db").write_bytes(b"")
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(JsonFormatter())
+    logging.getLogger().addHandler(handler)
+    try:
+        assert here.site.get("/archive", headers={"X-Request-ID": "a-name-of-the-proxy"}).status_code == 503
+        assert here.site.get("/archive", headers={"X-Request-ID": "a b"}).status_code == 503
+    finally:
+        logging.getLogger().removeHandler(handler)
+    first, second = (json.loads(line) for line in lines.getvalue().splitlines())
+    assert (first["request"] == "a-name-of-the-proxy") is named
+    assert len(second["request"]) == 16
