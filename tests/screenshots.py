@@ -15,7 +15,9 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from email import message_from_bytes
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Literal
 
@@ -24,8 +26,9 @@ from playwright.sync_api import Browser, Page, Route
 from mailer.cli.serve import serving
 from mailer.config import Config
 from mailer.demo.catcher import free_port
-from mailer.demo.instance import instance
+from mailer.demo.instance import Instance, instance
 from mailer.demo.story import Story
+from mailer.digests import compose, editions
 
 from .conftest import migrate
 from .installation import Installation, LiveSite
@@ -73,6 +76,23 @@ def for_readme(browser: Browser, folder: Path) -> None:
         shoot(browser, f"{url}/?lang=ar", folder / "form-arabic-dark.png", 360, 640, "dark")
         shoot(browser, f"{url}/demo/mailbox/{digest.number}/html", folder / "digest.png", 680, 640)
         shoot(browser, settings, folder / "settings.png", 360, 640)
+        shoot_languages(browser, story.instance, folder / "digest-languages.png")
+
+
+def shoot_languages(browser: Browser, demo: Instance, path: Path) -> None:
+    """The demo's digest in all of its languages, side by side."""
+    frame = '<iframe style="width:340px;height:360px;border:0" srcdoc="{}"></iframe>'
+    with demo.app.app_context():
+        digest = compose.find(demo.digest_id)
+        rendered = [editions.render_edition(digest, code) for code in editions.languages()]
+        copies = [message_from_bytes(editions.copy_for(each, editions.sample(digest, each))) for each in rendered]
+    page = browser.new_page(viewport={"width": 1044, "height": 732})
+    parts = [part for copy in copies for part in copy.walk() if part.get_content_type() == "text/html"]
+    frames = [frame.format(escape(part.get_payload(decode=True).decode())) for part in parts]
+    grid = "display:grid;grid-template-columns:repeat(3,340px);gap:12px;margin:0"
+    page.set_content(f'<body style="{grid}">{"".join(frames)}</body>', wait_until="load")
+    page.screenshot(path=path)
+    page.close()
 
 
 @contextmanager
