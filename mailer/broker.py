@@ -5,7 +5,7 @@ it every few seconds says so again. A message that is lost, comes twice or comes
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -114,8 +114,7 @@ HERALD = "mailer.herald"
 class Herald:
     """Tells the workers of letters that were just written, and lets nobody wait for that."""
 
-    def __init__(self, tell: Callable[[], None] = hand_out_letters) -> None:
-        self.tell = tell
+    def __init__(self) -> None:
         self.told_soon = False
         self.executor: ThreadPoolExecutor | None = None  # not before the server has forked its processes
 
@@ -129,6 +128,6 @@ class Herald:
     def run(self) -> None:
         self.told_soon = False  # a letter that is written from now on needs another message
         try:
-            self.tell()
+            hand_out_letters()
         except BrokerError as error:
             log.warning("%s; the letters go out at the next look at the database", error)
