@@ -205,5 +205,12 @@ class LiveSite:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.server.close()
+        self.server.task_dispatcher.shutdown()  # whoever is answering still rings the loop's bell
+        self.server.trigger.pull_trigger(self._close)
         self.thread.join(5)
+
+    def _close(self) -> None:
+        """Close every socket on the loop's own thread: one closed under its `select` is an error."""
+        for channel in list(self.server.active_channels.values()):
+            channel.handle_close()
+        self.server.close()
