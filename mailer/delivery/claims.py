@@ -74,7 +74,7 @@ class Settlement(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Turn:
+class Handover:
     """What a run has to write down: outcomes, letters that were not begun, refusals that were no verdicts, providers
     that complained and at which rate. And how many letters it wants, at which rate, with which limits of providers."""
 
@@ -89,7 +89,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a turn brought: letters, whether any rows were found (they may all be of people who left), and whether there
+    """What came back: letters, whether any rows were found (they may all be of people who left), and whether there
     can be more (a digest may be paused or cancelled)."""
 
     letters: list[Letter]
@@ -137,37 +137,37 @@ def end_run(run_id: int) -> None:
         session.execute(delete(Run).where(Run.id == run_id))
 
 
-def take_turn(run: OwnRun, turn: Turn) -> Claim:
-    """One turn of a run, in one transaction. What it claims is its own from the commit on."""
+def hand_over(run: OwnRun, brought: Handover) -> Claim:
+    """One round of a run, in one transaction. What it claims is its own from the commit on."""
     at = now()
     with transaction() as session:
         hurry(session)
-        settle_all(session, run.id, turn.settlements, at)
-        overrule(session, turn.overruled, at + PUT_OFF)
-        give_back(session, run.id, turn.untouched, at)
-        for provider, rate in turn.complaints.items():
+        settle_all(session, run.id, brought.settlements, at)
+        overrule(session, brought.overruled, at + PUT_OFF)
+        give_back(session, run.id, brought.untouched, at)
+        for provider, rate in brought.complaints.items():
             providers.slow_down(session, provider, rate)
         if run.digest_id is None:
-            claimed = Claim(*claim(session, run.id, outbox(), {"at": at, "limit": turn.wanted}), rate=turn.rate)
+            claimed = Claim(*claim(session, run.id, outbox(), {"at": at, "limit": brought.wanted}), rate=brought.rate)
         else:
-            claimed = claim_of_digest(session, run.id, run.digest_id, turn, at)
+            claimed = claim_of_digest(session, run.id, run.digest_id, brought, at)
         return in_turn(session, claimed)
 
 
-def claim_of_digest(session: Session, run_id: int, digest_id: int, turn: Turn, at: datetime) -> Claim:
+def claim_of_digest(session: Session, run_id: int, digest_id: int, brought: Handover, at: datetime) -> Claim:
     """Nothing while the digest is paused or cancelled. What waited goes before what was never tried."""
-    digest = session.connection().execute(standing(claims=turn.wanted > 0), {"digest": digest_id}).one()
-    rate = turn.rate if digest.rate is None else digest.rate
+    digest = session.connection().execute(standing(claims=brought.wanted > 0), {"digest": digest_id}).one()
+    rate = brought.rate if digest.rate is None else digest.rate
     if digest.state is not DigestState.SENDING:
         return Claim([], going_on=False, rate=rate)
-    about = {"digest": digest_id, "list": digest.list_id, "at": at, "limit": turn.wanted}
+    about = {"digest": digest_id, "list": digest.list_id, "at": at, "limit": brought.wanted}
     letters, found = claim(session, run_id, waiting(), about)
-    if len(letters) < turn.wanted:
-        about |= {"cursor": digest.cursor, "limit": turn.wanted - len(letters)}
+    if len(letters) < brought.wanted:
+        about |= {"cursor": digest.cursor, "limit": brought.wanted - len(letters)}
         more, found_more = claim_untried(session, run_id, about, digest.enlisted_at)
         letters, found = letters + more, found or found_more
     pace = EVERYBODY if digest.rate is None else f"digest {digest_id}"
-    allowed = without_hurry(session, run_id, letters, turn.limits, at) if letters else letters
+    allowed = without_hurry(session, run_id, letters, brought.limits, at) if letters else letters
     return Claim(allowed, found, rate=rate, pace=pace)
 
 

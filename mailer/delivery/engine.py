@@ -27,7 +27,7 @@ from mailer.config import settings
 from mailer.db import exclusive, now
 from mailer.delivery import claims, ledger, outbox, providers, recovery, relay
 from mailer.delivery.breaker import Breaker, domain
-from mailer.delivery.claims import PUT_OFF, Claim, Letter, Place, Settlement, Turn
+from mailer.delivery.claims import PUT_OFF, Claim, Handover, Letter, Place, Settlement
 from mailer.delivery.courier import Courier
 from mailer.delivery.desk import Desk
 from mailer.delivery.journal import Journal, identity
@@ -84,7 +84,7 @@ class Run:
         self.courier.start()
         try:
             while not self.desk.closed:
-                self.turn()
+                self.round()
                 watch(self.meter)
                 self.desk.news.wait(TICK)
                 self.desk.news.clear()
@@ -109,7 +109,7 @@ class Run:
                 DatabaseError("the database ended our connection, and another sender may have begun; run it again")
             )
 
-    def turn(self) -> None:
+    def round(self) -> None:
         """Write down what came back, and claim as much as keeps the courier busy, unless there is little to do."""
         wanted, beat_is_due = self.wanted(), time.monotonic() > self.beat_at + BEAT
         if not (wanted or beat_is_due or self.desk.untouched or self.desk.closed):
@@ -120,8 +120,8 @@ class Run:
         overruled = self.weigh(settlements)
         complaints = self.complaints(settlements)
         limits = {each.domain: float(each.most) for each in self.config.provider_rates}
-        turn = Turn(settlements, untouched, overruled, complaints, wanted, self.config.send_rate, limits)
-        claim = self.persist(turn)
+        brought = Handover(settlements, untouched, overruled, complaints, wanted, self.config.send_rate, limits)
+        claim = self.persist(brought)
         self.out += len(claim.letters) - len(settlements) - len(untouched)
         self.desk.pace.rate = claim.rate
         self.supply(claim, wanted, in_trouble=bool(untouched))
@@ -196,15 +196,15 @@ class Run:
         accepted = [each.letter for each in settlements if each.outcome.state is DeliveryState.ACCEPTED]
         outbox.delivered.send(self, seconds=[(now() - letter.created_at).total_seconds() for letter in accepted])
 
-    def persist(self, turn: Turn) -> Claim:
-        """One turn of the ledger, with patience. Raises DatabaseError; what was not written down is in the journal."""
+    def persist(self, brought: Handover) -> Claim:
+        """To the ledger, with patience. Raises DatabaseError; what was not written down is in the journal."""
         for pause in SETTLE_PATIENCE:
             try:
-                return claims.take_turn(self.row, turn)
+                return claims.hand_over(self.row, brought)
             except DatabaseError as error:
                 trouble = error
                 time.sleep(pause)
-        raise DatabaseError(f"{trouble}; {len(turn.settlements)} outcomes wait in the journal to be written down")
+        raise DatabaseError(f"{trouble}; {len(brought.settlements)} outcomes wait in the journal to be written down")
 
     def wind_up(self) -> None:
         """Let the letters on the wire finish, and account for everything. What can't be is left to the journal."""
@@ -213,17 +213,17 @@ class Run:
         while self.courier.is_alive():
             self.desk.clear()
             self.courier.join(TICK)
-            writable = writable and self.try_turn()
+            writable = writable and self.try_round()
         self.desk.clear()
-        if writable and self.try_turn() and not self.out:
+        if writable and self.try_round() and not self.out:
             self.journal.remove()
             claims.end_run(self.row.id)
         else:
             self.journal.close()
 
-    def try_turn(self) -> bool:
+    def try_round(self) -> bool:
         try:
-            self.turn()
+            self.round()
         except DatabaseError as error:
             self.desk.close(error)
             return False
