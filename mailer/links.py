@@ -5,10 +5,11 @@ HMAC-SHA256 under a key of its own for each purpose, so a confirmation can't uns
 the newest signs, all verify. Nothing in the database alone makes a token.
 
 What stands in a mail address has to be short, and its case may get lost on the way: there a token is the same in
-hexadecimal, with the first 80 bits of its signature.
+base32 (RFC 4648 6), with the first 128 bits of its signature.
 """
 
 import re
+from base64 import b32decode
 from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,8 +28,13 @@ SAMPLE_UID = "preview"
 URL_SAFE = bytes.maketrans(b"+/", b"-_")  # RFC 4648 5
 FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 UID_LETTERS = 16  # of which base64 makes 12 octets
-MAIL_TOKEN = re.compile(r"([0-9a-f]{24})([0-9a-f]{8})([0-9a-f]{20})")  # uid, list, signature
-SIGNATURE_OCTETS = 10  # in a mail address, whose local part has 64 of them (RFC 5321 4.5.3.1.1)
+MAIL_TOKEN = re.compile(
+    r"[a-z2-7]{51}[aq]", re.ASCII | re.IGNORECASE
+)  # of 32 octets; the last letter has one bit of them
+# Together as much as a mail address has room for: its local part has 64 letters (RFC 5321 4.5.3.1.1).
+UID_OCTETS, LIST_OCTETS, SIGNATURE_OCTETS = 12, 4, 16
+BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+BASE32_PAIRS = [first + second for first in BASE32 for second in BASE32]  # of 10 bits each
 BLOCK = 64  # octets that SHA-256 takes at once
 
 
@@ -113,18 +119,19 @@ class Links:
         """To unsubscribe by writing to an address that holds it; valid for ever. What only a preview has for a uid is
         filled up: such a token is as good as others and names nobody."""
         letters = uid.ljust(UID_LETTERS, "-").encode()
-        payload = a2b_base64(letters.translate(FROM_URL_SAFE)) + list_id.to_bytes(4, "big")
-        return (payload + self.seals[Purpose.UNSUBSCRIBE_BY_MAIL].of(payload)[:SIGNATURE_OCTETS]).hex()
+        payload = a2b_base64(letters.translate(FROM_URL_SAFE)) + list_id.to_bytes(LIST_OCTETS, "big")
+        return base32(payload + self.seals[Purpose.UNSUBSCRIBE_BY_MAIL].of(payload)[:SIGNATURE_OCTETS])
 
     def read_mail_token(self, token: str) -> Claim:
         """What `mail_token` signed, in upper or lower case. Raises NotFound as `read` does."""
-        found = MAIL_TOKEN.fullmatch(token.lower())
-        if not found:
+        if not MAIL_TOKEN.fullmatch(token):
             raise forged()
-        uid, list_id, signature = map(bytes.fromhex, found.groups())
-        if not any(compare_digest(seal.of(uid + list_id)[:SIGNATURE_OCTETS], signature) for seal in self.mail_seals):
+        octets = b32decode(token + "====", casefold=True)
+        payload, signature = octets[:-SIGNATURE_OCTETS], octets[-SIGNATURE_OCTETS:]
+        if not any(compare_digest(seal.of(payload)[:SIGNATURE_OCTETS], signature) for seal in self.mail_seals):
             raise forged()
-        return Claim(b2a_base64(uid, newline=False).translate(URL_SAFE).decode(), int.from_bytes(list_id, "big"))
+        uid = b2a_base64(payload[:UID_OCTETS], newline=False).translate(URL_SAFE).decode()
+        return Claim(uid, int.from_bytes(payload[UID_OCTETS:], "big"))
 
     def not_me_token(self, uid: str, list_id: int) -> str:
         """Valid for ever, too: letters that somebody never asked for can lie unread for long."""
@@ -165,6 +172,12 @@ class Links:
         """An absolute address of ours; `path` may hold a slot, which stays as it is."""
         words = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
         return f"{self.base_url}{path}{'?' + words if words else ''}"
+
+
+def base32(octets: bytes) -> str:
+    """Of 32 octets, in a third of the time that `b32encode` takes: every letter may carry one."""
+    bits = int.from_bytes(octets, "big") << 4  # 52 letters have room for 260
+    return "".join([BASE32_PAIRS[bits >> place & 1023] for place in range(250, -1, -10)])
 
 
 def forged() -> NotFound:

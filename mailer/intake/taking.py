@@ -16,7 +16,7 @@ from mailer.subscriptions.consent import Evidence
 log = logging.getLogger(__name__)
 
 MOST = 100  # tokens in one mail
-AFTER_PLUS = re.compile(r"\+([0-9a-f]+)(?![^\s@<>,;\"])", re.IGNORECASE)
+AFTER_PLUS = re.compile(r"\+([a-z2-7]+)(?![^\s@<>,;\"])", re.IGNORECASE)
 IN_SUBJECT = re.compile(r"\bunsubscribe\s+([\w.-]+)", re.IGNORECASE)
 
 
