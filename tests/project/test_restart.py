@@ -1,4 +1,5 @@
-"""PostgreSQL is restarted under a site and a sender: who comes at that moment is told to come again, nobody is lost."""
+"""PostgreSQL is restarted under a site, a sender and workers: who comes at that moment is told to come again, and
+nobody is lost."""
 
 import signal
 import subprocess
@@ -17,8 +18,10 @@ import pytest
 from ..chaos.cluster import Cluster
 from ..conftest import migrate, need
 from ..installation import Installation, leave_link
-from ..servers import postgres
+from ..servers import brokers, postgres
+from ..servers.brokers import Broker
 from ..servers.ports import free_port
+from ..servers.workers import beat, worker
 
 LETTERS = 300
 PATIENCE = 60
@@ -38,6 +41,13 @@ def database_url(cluster: Cluster) -> str:
     url = cluster.create("mailer")
     migrate(url)
     return url
+
+
+@pytest.fixture
+def redis() -> Iterator[Broker]:
+    need("redis", brokers.find("redis"), brokers.ADVICE["redis"])
+    with brokers.broker("redis") as server:
+        yield server
 
 
 @contextmanager
@@ -94,12 +104,41 @@ def test_a_restart_of_the_database_loses_nobody(here: Installation, cluster: Clu
         here.mail_server.wait_for(LETTERS + 2)
         wait_until_sent(here, digest)
     assert told == {503}, "an honest answer while there is no database"
+    received = nobody_twice(here)
     account = here.status(digest)
     assert account["accepted"] + account["unknown"] + account["cancelled"] == LETTERS
-    received = sorted(mail.to for mail in here.mail_server.mails)
-    assert len(set(received)) == len(received), "nobody has two copies"
-    assert {"before@example.org", "after@example.org"} <= set(received)
+    assert {"before@example.org", "after@example.org"} <= received
     assert here.counts()["pending"] == 2
+
+
+def test_a_restart_of_the_database_under_workers_loses_nobody(
+    here: Installation, cluster: Cluster, redis: Broker
+) -> None:
+    """Their connections are dead and their messages used up: the clock's next look at the database hands out new ones.
+    What a worker could not write down is in its journal."""
+    here.imported(LETTERS)
+    here.configure(SEND_RATE=60, ENGINE="celery", BROKER_URL=redis.url, SEND_SESSIONS=2, SEND_WORKERS=2)
+    digest = here.draft()
+    with worker(here.folder, "one") as one, worker(here.folder, "two") as two, beat(here.folder):
+        here.run_apart("digest", "send", digest, "--yes", "--detach")
+        here.mail_server.wait_for(LETTERS // 3)
+        here.close()
+        cluster.stop()
+        cluster.start()
+        here.run_apart("digest", "send", digest)
+    assert "Traceback" not in one.said + two.said
+    nobody_twice(here)
+    account = here.status(digest)
+    assert account["state"] == "sent"
+    assert account["accepted"] + account["unknown"] == LETTERS
+    assert account["unknown"] <= 4, "a letter for each session of two workers with two sessions each"
+
+
+def nobody_twice(here: Installation) -> set[str]:
+    """Who has a letter."""
+    received = sorted(mail.to for mail in here.mail_server.mails)
+    assert len(set(received)) == len(received)
+    return set(received)
 
 
 def wait_until_sent(here: Installation, digest: int) -> None:
