@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # One more than there are processors: many tests wait, for a browser, a socket or a timer.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
+# Where programs may not keep what they compiled, each of the tests' hundreds compiles all of ours anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check bench chaos format translations screenshots clean
 
 demo: $(VENV)/installed

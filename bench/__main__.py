@@ -6,6 +6,7 @@ python -m bench --only rod,sqlite-20000 --runs 5     some parts; a number after 
 """
 
 import argparse
+import compileall
 import signal
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from . import copies, machine, peers, sinks
 from .installation import prepare
 from .parts import PARTS, USUAL, Chosen, choose
 from .postgres import program
-from .processes import Failed, log
+from .processes import ROOT, Failed, log
 from .sitting import Sitting
 from .table import Row, markdown
 
@@ -69,6 +70,7 @@ def check_programs(*, with_postgres: bool) -> None:
 
 
 def measure(chosen: Sequence[Chosen], runs: int) -> list[Row]:
+    compileall.compile_dir(ROOT / "mailer", quiet=1)  # as an installed package is, whatever the environment says of it
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailer-bench-")))
         sitting = Sitting(folder, runs, stack)
