@@ -13,7 +13,20 @@ from typing import Any
 
 from flask import current_app, has_request_context
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, NestedTransaction, event, exc, text
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    MetaData,
+    NestedTransaction,
+    Update,
+    bindparam,
+    event,
+    exc,
+    text,
+    update,
+)
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
@@ -237,6 +250,19 @@ def insert_or_lock(session: Session, model: type[Base], *unique: str, **values: 
     connection = session.connection()
     found: int = connection.scalars(insert_or_touch(model, unique, connection.dialect.name), values).one()
     return found
+
+
+def write_whole(session: Session, row: Base) -> None:
+    """Write all of a row, changed or not, and let go of it. The session's own way takes four times as long."""
+    columns = row.__table__.columns
+    values = {column.key: getattr(row, column.key) for column in columns if not column.primary_key}
+    session.connection().execute(whole_row(type(row)), {"row": row.id, **values})  # type: ignore[attr-defined]
+    session.expunge(row)
+
+
+@cache
+def whole_row(model: type[Base]) -> Update:
+    return update(model).where(model.__table__.c.id == bindparam("row"))
 
 
 @cache

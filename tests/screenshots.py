@@ -29,6 +29,7 @@ from mailer.demo.catcher import free_port
 from mailer.demo.instance import Instance, instance
 from mailer.demo.story import Story
 from mailer.digests import compose, editions
+from mailer.due import at_work
 
 from .conftest import migrate
 from .installation import Installation, LiveSite
@@ -50,7 +51,7 @@ PICTURE = """<svg xmlns="http://www.w3.org/2000/svg" width="1072" height="480">
 def played_demo() -> Iterator[Story]:
     """A demo whose story has been played, so that its mailbox is full."""
     port = free_port()
-    with instance(port) as demo, serving(demo.app, "127.0.0.1", port, sender=True) as server:
+    with instance(port) as demo, serving(demo.app, "127.0.0.1", port, at_work(demo.app)) as server:
         threading.Thread(target=server.run, daemon=True).start()
         story = Story(demo, f"http://127.0.0.1:{port}", lambda _line: None)
         story.play()

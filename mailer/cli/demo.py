@@ -12,6 +12,7 @@ from mailer.cli.serve import end_on_sigterm, serving
 from mailer.demo.catcher import free_port
 from mailer.demo.instance import Instance, instance
 from mailer.demo.story import Story
+from mailer.due import at_work
 
 
 @click.command("demo")
@@ -24,7 +25,7 @@ def command(port: int, *, once: bool) -> None:
     Example:  mailer demo --port 8080
     """
     port = free_port() if once else port
-    with instance(port) as demo, serving(demo.app, "127.0.0.1", port, sender=True) as server:
+    with instance(port) as demo, serving(demo.app, "127.0.0.1", port, at_work(demo.app)) as server:
         if once:
             threading.Thread(target=server.run, daemon=True).start()
             Story(demo, f"http://127.0.0.1:{port}", say).play()

@@ -1,4 +1,4 @@
-"""`mailer serve`: the site, and the sender in the same process."""
+"""`mailer serve`: the site, and the sender beside it."""
 
 import errno
 import logging
@@ -15,9 +15,9 @@ from waitress.server import create_server
 
 from mailer import logs
 from mailer.app import LARGEST_REQUEST
+from mailer.cli import beside
 from mailer.cli.common import application, check_database, say
 from mailer.config import settings
-from mailer.due import at_work
 from mailer.errors import MailerError
 from mailer.web.visitors import WAITING
 
@@ -29,7 +29,7 @@ THREADS = 6  # of which three may wait for the DNS; one interpreter answers all,
 @click.option("--port", default=8000, show_default=True, help="The port to listen on.", type=click.IntRange(0, 65535))
 @click.option("--no-sender", is_flag=True, help="Only the site; 'mailer work' sends.")
 def command(host: str, port: int, *, no_sender: bool) -> None:
-    """Serve the site, and send what is due in the same process, unless workers do that (ENGINE).
+    """Serve the site, and send what is due in a process beside it, unless workers do that (ENGINE).
 
     \b
     Example, behind a proxy that speaks TLS:  mailer serve --port 8000
@@ -39,9 +39,10 @@ def command(host: str, port: int, *, no_sender: bool) -> None:
     with application() as app:
         check_database()
         end_on_sigterm()
+        sends = not no_sender and settings().engine == "embedded"
         with (
             intake(app, settings().intake_listen),
-            serving(app, host, port, sender=not no_sender and settings().engine == "embedded") as server,
+            serving(app, host, port, beside.sender() if sends else nullcontext()) as server,
             suppress(KeyboardInterrupt),
         ):
             address = f"http://{host}:{server.effective_port}"
@@ -59,8 +60,8 @@ def intake(app: Flask, where: str) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def serving(app: Flask, host: str, port: int, *, sender: bool) -> Iterator[Any]:
-    """A server that is listening, and a sender at work beside it. Raises MailerError if the port is taken."""
+def serving(app: Flask, host: str, port: int, sender: AbstractContextManager[None]) -> Iterator[Any]:
+    """A server that is listening, and a sender that ends after it. Raises MailerError if the port is taken."""
     server = create_server(
         app,
         sockets=[listen(host, port)],
@@ -75,7 +76,7 @@ def serving(app: Flask, host: str, port: int, *, sender: bool) -> Iterator[Any]:
         clear_untrusted_proxy_headers=False,
     )
     app.extensions[WAITING] = server.task_dispatcher.queue.__len__
-    with at_work(app) if sender else nullcontext():
+    with sender:
         try:
             yield server
         finally:

@@ -8,11 +8,10 @@ from functools import cache, partial
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session, contains_eager
-from sqlalchemy.orm.attributes import flag_modified
 
 from mailer import topics
 from mailer.addresses import Address
-from mailer.db import insert_or_lock, now, step, take_turns, transaction
+from mailer.db import insert_or_lock, now, step, take_turns, transaction, write_whole
 from mailer.delivery import account, outbox
 from mailer.links import LIFETIMES, Claim, Purpose
 from mailer.lists import list_id
@@ -94,7 +93,9 @@ def ask(
                 chosen = choose(session, subscription, person)
                 record(session, subscription, ConsentKind.ASKED, evidence, at, chosen)
                 finish(session, subscription)
-                write_all(subscription)
+                # Both rows, even if nothing of them has changed: it is done for every state alike.
+                write_whole(session, subscription.subscriber)
+                write_whole(session, subscription)
 
 
 def ask_again(token: str, evidence: Evidence) -> None:
@@ -125,12 +126,6 @@ def begin(subscription: Subscription, last: Mapping[LetterKind, datetime], at: d
     if subscription.state is SubscriptionState.PENDING and asked and at >= asked + LIFETIMES[Purpose.CONFIRM]:
         subscription.requested_at = at
     subscription.ask(at)
-
-
-def write_all(subscription: Subscription) -> None:
-    """Both rows of a person are written, even if nothing of them has changed: it is done for every state alike."""
-    flag_modified(subscription, "requested_at")
-    flag_modified(subscription.subscriber, "language")
 
 
 def find_or_create(session: Session, list_id: int, person: SignUp, at: datetime) -> Subscription:

@@ -10,8 +10,8 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -62,6 +62,61 @@ def test_the_site_sends_its_letters_by_itself(served: tuple[Installation, str]) 
     mail = here.mail_server.wait_for(1)[0]
     assert post(url + link_in(mail, "confirm")) == 200
     assert here.json("stats")["confirmed"] == 1
+
+
+def senders(here: Installation) -> list[int]:
+    """The ids of the processes that send beside a site of this installation."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if b"--beside" in words and (folder / "cwd").readlink() == here.folder:
+                found.append(int(folder.name))
+    return found
+
+
+def wait_for_senders(here: Installation, wanted: int, but: Sequence[int] = ()) -> list[int]:
+    deadline = time.monotonic() + 5 * PATIENCE
+    while len(found := [each for each in senders(here) if each not in but]) != wanted:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    return found
+
+
+def test_a_sender_that_died_is_replaced(served: tuple[Installation, str]) -> None:
+    here, url = served
+    (first,) = wait_for_senders(here, 1)
+    os.kill(first, signal.SIGKILL)
+    assert post(f"{url}/subscribe", email="ada@example.org") == 200
+    wait_for_senders(here, 1, but=[first])
+    assert here.mail_server.wait_for(1)[0].to == "ada@example.org"
+
+
+def test_a_sender_does_not_outlive_its_site(here: Installation) -> None:
+    """However that ended: two would be at work after the next start."""
+    process = start(here, "serve", "--port", str(free_port()), env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    assert process.stdout
+    assert process.stdout.readline()
+    here.sign_up("ada@example.org")
+    here.mail_server.wait_for(1)  # it is at work
+    assert len(senders(here)) == 1
+    process.kill()
+    wait_for_senders(here, 0)
+    finish(process)
+
+
+def test_a_site_knows_how_long_its_letters_waited(here: Installation) -> None:
+    here.configure(METRICS_TOKEN="t" * 32)
+    with serving(here) as url:
+        assert post(f"{url}/subscribe", email="ada@example.org") == 200
+        here.mail_server.wait_for(1)
+        asks = urllib.request.Request(f"{url}/metrics", headers={"Authorization": "Bearer " + "t" * 32})
+        deadline = time.monotonic() + 5 * PATIENCE
+        told = ""
+        while "mailer_letter_seconds_count 1.0" not in told:
+            assert time.monotonic() < deadline, told
+            with urllib.request.urlopen(asks, timeout=PATIENCE) as answer:
+                told = answer.read().decode()
 
 
 def test_workers_share_the_work_and_take_over(here: Installation) -> None:
