@@ -1,7 +1,7 @@
 """`make bench`: measure the product from outside and print a table for docs/benchmarks.md.
 
 python -m bench                                      everything but the millions: some minutes
-python -m bench --only million                       the rest; or --all for both
+python -m bench --only million                       the rest; or --all: the millions, and workers over a broker
 python -m bench --only rod,sqlite-20000 --runs 5     some parts; a number after a name is how many people
 """
 
@@ -28,7 +28,7 @@ from .table import Row, markdown
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the product from outside.")
     parser.add_argument("--only", metavar="PART,…", help=f"of {', '.join(PARTS)}; with a number of people: sqlite-2000")
-    parser.add_argument("--all", action="store_true", help="the millions, too")
+    parser.add_argument("--all", action="store_true", help="the millions and the workers, too")
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="of each measurement; default 3")
     return parser.parse_args()
 
@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
 def names(options: argparse.Namespace) -> Sequence[str]:
     if options.only:
         return [name.strip() for name in options.only.split(",")]
-    return (*USUAL, "million", "enlist") if options.all else USUAL
+    return (*USUAL, "workers", "million", "enlist") if options.all else USUAL
 
 
 def main() -> None:

@@ -257,7 +257,8 @@ def cancel(digest_id: int) -> None:
 @click.option("--unknown", "which", flag_value="unknown", help="Those whose fate nobody knows.")
 @with_app
 def retry(digest_id: int, which: str | None) -> None:
-    """Queue letters again, with the same bytes and Message-ID, so that receivers can drop a second copy.
+    """Queue letters again. Those of unknown fate go out as they were, so that receivers can drop a second copy; those
+    that failed as they would be now: corrected, and without what another digest has brought since.
 
     \b
     Example:  mailer digest retry 1 --unknown

@@ -84,12 +84,6 @@ def enlist(session: Session, digest: Digest, at: datetime) -> int:
 
     The unique constraint on (digest, subscriber) makes a second enlisting of the same digest impossible.
     """
-    theirs = and_(
-        Edition.digest_id == digest.id,
-        Edition.revision == digest.revision,
-        Edition.language == enlisting.c.language,
-        Edition.selection == enlisting.c.selection,
-    )
     rows = select(
         Edition.id,
         literal(digest.id),
@@ -98,13 +92,23 @@ def enlist(session: Session, digest: Digest, at: datetime) -> int:
         literal(0),
         literal(at, Delivery.created_at.type),
         literal(False),
-    ).select_from(enlisting.join(Edition, theirs))
+    ).select_from(enlisting.join(Edition, theirs(digest)))
     columns = ["edition_id", "digest_id", "subscriber_id", "state", "attempts", "created_at", "resent"]
     session.execute(insert(Delivery).from_select(columns, rows.order_by(enlisting.c.subscriber_id)))
     if session.get_bind().dialect.name == "postgresql":  # which plans by what it last knew of the tables' sizes
         for table in ("delivery", "subscriber", "subscription"):
             session.execute(text(f"ANALYZE {table}"))
     return session.scalar(select(func.count()).select_from(Delivery).where(in_scope(digest.id))) or 0
+
+
+def theirs(digest: Digest) -> ColumnElement[bool]:
+    """The edition, in its newest words, of somebody who is written down."""
+    return and_(
+        Edition.digest_id == digest.id,
+        Edition.revision == digest.revision,
+        Edition.language == enlisting.c.language,
+        Edition.selection == enlisting.c.selection,
+    )
 
 
 def enqueue(session: Session, edition_id: int, subscriber_id: int, at: datetime) -> None:
@@ -170,9 +174,21 @@ def settle_row() -> Update:
 
 
 def requeue(session: Session, rows: ColumnElement[bool], **values: Any) -> int:
-    """Queue letters again, with the same bytes and Message-ID, in the caller's transaction; how many."""
+    """Queue letters again, in the caller's transaction; how many. In the same edition they have the same bytes and
+    Message-ID."""
     again = update(Delivery).where(rows).values(state=DeliveryState.QUEUED, next_at=now(), settled_at=None, **values)
     return session.connection().execute(again).rowcount
+
+
+def renew(session: Session, digest: Digest, rows: ColumnElement[bool]) -> int:
+    """Queue letters that were refused again, to those who are written down, in the editions that they would get now;
+    how many. In the caller's transaction. A letter that may have arrived before goes out only as it was."""
+    edition = (
+        select(Edition.id).join(enlisting, theirs(digest)).where(enlisting.c.subscriber_id == Delivery.subscriber_id)
+    )
+    now_due = and_(rows, Delivery.subscriber_id.in_(select(enlisting.c.subscriber_id)))
+    chosen = case((Delivery.resent, Delivery.edition_id), else_=edition.scalar_subquery())
+    return requeue(session, now_due, edition_id=chosen, first_tried_at=None)
 
 
 def resend_unknown(digest_id: int | None) -> bool:

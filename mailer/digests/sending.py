@@ -5,14 +5,14 @@ Every step may be run again: a digest that was interrupted goes on where it stop
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from functools import partial
 
 from flask import current_app
-from sqlalchemy import and_, delete, select
+from sqlalchemy import ColumnElement, Select, and_, delete, select
 from sqlalchemy.orm import Session
 
 from mailer.addresses import Address
@@ -30,11 +30,12 @@ from mailer.digests.editions import Rendered
 from mailer.digests.selections import Pair
 from mailer.errors import BadInput, Busy, MailerError, NotAllowed
 from mailer.localtime import local
-from mailer.models import Delivery, Digest, Edition, EditionItem
+from mailer.models import Delivery, Digest, Edition, EditionItem, Subscriber
 from mailer.states import DeliveryState, DigestState
 
 STARTABLE = (DigestState.DRAFT, DigestState.APPROVED)
 STALE = timedelta(days=1)
+ENLISTING = "enlisting"
 POLL_SECONDS = 1.0  # between looks for letters that waited for their turn at a provider
 RETRYABLE = {
     "failed": (DeliveryState.BOUNCED, DeliveryState.BLOCKED),
@@ -132,7 +133,7 @@ def enlist(digest_id: int, ready: Mapping[str, Rendered]) -> int:
         digest = lock(session, digest_id)
         if digest.state is not DigestState.APPROVED:
             return account.tally_of(session, digest_id).enlisted
-        take_turns(session, "enlisting")  # two digests that hold the same announcement must know of each other
+        take_turns(session, ENLISTING)  # two digests that hold the same announcement must know of each other
         digest.published_at = now()
         drop_outdated(session, digest)
         count = enlist_all(session, digest)
@@ -180,13 +181,20 @@ def new_editions(digest: Digest, pairs: Iterable[Pair], ready: Mapping[str, Rend
 
 def enlist_all(session: Session, digest: Digest) -> int:
     """In the caller's transaction; how many."""
-    with ledger.enlisted(session, selections.people(session, digest)):
-        used = session.execute(select(ledger.enlisting.c.language, ledger.enlisting.c.selection).distinct())
-        session.add_all(new_editions(digest, [Pair(*row) for row in used], {}))
-        session.flush()
+    with editions_of(session, digest, selections.people(session, digest)):
         count = ledger.enlist(session, digest, now())
     windows.served(session, digest)
     return count
+
+
+@contextmanager
+def editions_of(session: Session, digest: Digest, people: Select[int, str, int]) -> Iterator[None]:
+    """Write these people down, and render what is missing of their editions."""
+    with ledger.enlisted(session, people):
+        used = session.execute(select(ledger.enlisting.c.language, ledger.enlisting.c.selection).distinct())
+        session.add_all(new_editions(digest, [Pair(*row) for row in used], {}))
+        session.flush()
+        yield
 
 
 def nobody(digest_id: int) -> BadInput:
@@ -329,17 +337,29 @@ def cancel(digest_id: int) -> None:
 
 
 def retry(digest_id: int, which: str) -> int:
-    """Queue again the letters that `failed` or whose fate is `unknown`: same bytes, same Message-ID. How many."""
+    """Queue again the letters that `failed`, as they would be now, or those whose fate is `unknown`, as they were: the
+    same bytes, the same Message-ID. How many."""
     with transaction() as session:
         digest = lock(session, digest_id)
         if digest.state not in (DigestState.SENT, DigestState.SENDING):
             raise NotAllowed(f"digest {digest_id} is {digest.state}: there is nothing to retry")
         rows = and_(ledger.in_scope(digest_id), Delivery.state.in_(RETRYABLE[which]))
-        doubtful = {"resent": True} if which == "unknown" else {}  # they may have arrived
-        count = ledger.requeue(session, rows, first_tried_at=None, **doubtful)
+        if which == "failed":
+            count = renew(session, digest, rows)
+        else:
+            count = ledger.requeue(session, rows, first_tried_at=None, resent=True)  # they may have arrived
         if count and digest.state is DigestState.SENT:
             digest.move(DigestState.SENDING)
     return count
+
+
+def renew(session: Session, digest: Digest, rows: ColumnElement[bool]) -> int:
+    """Letters that were refused brought nobody anything. Who has had all of theirs by another digest since, or left,
+    gets none; what was corrected goes out corrected."""
+    take_turns(session, ENLISTING)
+    refused = select(Delivery.subscriber_id).where(rows)
+    with editions_of(session, digest, selections.people(session, digest).where(Subscriber.id.in_(refused))):
+        return ledger.renew(session, digest, rows)
 
 
 def report(digest_id: int) -> Iterator[ReportLine]:
