@@ -24,6 +24,8 @@ from sqlalchemy import (
     bindparam,
     event,
     exc,
+    func,
+    select,
     text,
     update,
 )
@@ -101,6 +103,14 @@ def engine_options(database_url: str) -> dict[str, Any]:
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def clock(session: Session) -> datetime:
+    """Now, by the one clock that all processes have in common, the database's: those of two machines may differ."""
+    if session.get_bind().dialect.name == "sqlite":
+        return now()
+    found: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return found
 
 
 @event.listens_for(Engine, "connect")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from mailer import chores
-from mailer.db import db, now, transaction
+from mailer.db import clock, db, now, transaction
 from mailer.delivery import account
 from mailer.delivery.breaker import domain
 from mailer.digests import sending
@@ -83,8 +83,9 @@ def age(since: datetime | None) -> float:
 
 
 def senders() -> list[Sender]:
+    at = clock(db.session())
     rows = db.session.execute(select(Run.digest_id, Run.host, Run.rate, Run.beat_at).order_by(Run.id))
-    return [Sender(digest, host, rate, age(beat_at)) for digest, host, rate, beat_at in rows]
+    return [Sender(digest, host, rate, (at - beat_at).total_seconds()) for digest, host, rate, beat_at in rows]
 
 
 def backlog() -> Backlog:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
-from mailer.db import db, now
+from mailer.db import clock, db, now
 from mailer.delivery.ledger import in_scope
 from mailer.models import Delivery, Digest, Edition, Run, Subscriber
 from mailer.states import DeliveryState, LetterKind
@@ -99,13 +99,13 @@ def is_due(digest_id: int | None) -> bool:
 
 def is_neglected(digest_id: int | None) -> bool:
     """Whether something is due and no living sender is at it."""
-    alive = exists().where(runs_in(digest_id), Run.beat_at > now() - STALE_BEAT)
+    alive = exists().where(runs_in(digest_id), is_alive())
     return not db.session.scalar(select(alive)) and is_due(digest_id)
 
 
 def free_seats(digest_id: int, number: int) -> list[int]:
     """Those of so many seats in which no living sender is."""
-    alive = select(Run.seat).where(runs_in(digest_id), Run.beat_at > now() - STALE_BEAT)
+    alive = select(Run.seat).where(runs_in(digest_id), is_alive())
     taken = set(db.session.scalars(alive))
     return [seat for seat in range(number) if seat not in taken]
 
@@ -138,21 +138,27 @@ def runs_in(digest_id: int | None) -> ColumnElement[bool]:
     return Run.digest_id.is_(None) if digest_id is None else Run.digest_id == digest_id
 
 
+def is_alive() -> ColumnElement[bool]:
+    return Run.beat_at > clock(db.session()) - STALE_BEAT
+
+
 class OtherRun(NamedTuple):
-    """A run of another process, alive or dead."""
+    """A run of another process, alive or dead. `silent`: since its last sign of life."""
 
     id: int
     uid: str
     seat: int
     host: str
     folder: str
-    beat_at: datetime
     journaled: int
+    silent: timedelta
 
 
 def runs(digest_id: int | None) -> list[OtherRun]:
-    columns = (Run.id, Run.uid, Run.seat, Run.host, Run.folder, Run.beat_at, Run.journaled)
-    return [OtherRun(*row) for row in db.session.execute(select(*columns).where(runs_in(digest_id)).order_by(Run.id))]
+    at = clock(db.session())
+    columns = (Run.id, Run.uid, Run.seat, Run.host, Run.folder, Run.journaled, Run.beat_at)
+    rows = db.session.execute(select(*columns).where(runs_in(digest_id)).order_by(Run.id))
+    return [OtherRun(*row[:-1], at - row.beat_at) for row in rows]
 
 
 def claimed_by(session: Session, run_id: int, digest_id: int | None) -> Sequence[int]:
@@ -161,8 +167,7 @@ def claimed_by(session: Session, run_id: int, digest_id: int | None) -> Sequence
 
 def rate(digest_id: int) -> float | None:
     """Letters a second that living senders deliver together; None if there are none."""
-    alive = Run.beat_at > now() - STALE_BEAT
-    return db.session.scalar(select(func.sum(Run.rate)).where(Run.digest_id == digest_id, alive))
+    return db.session.scalar(select(func.sum(Run.rate)).where(Run.digest_id == digest_id, is_alive()))
 
 
 def last_letters(session: Session, subscriber_id: int) -> dict[LetterKind, datetime]:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from mailer.db import hurry, now, transaction
+from mailer.db import clock, hurry, now, transaction
 from mailer.delivery import providers, turns
 from mailer.delivery.breaker import domain
 from mailer.delivery.ledger import cancel, gets_digests, in_scope, owned, settle
@@ -118,7 +118,7 @@ class Place(NamedTuple):
 def begin_run(digest_id: int | None, seat: int, uid: str, place: Place) -> OwnRun:
     """To be called by the holder of the seat's lock, whose journal is there."""
     with transaction() as session:
-        run = Run(digest_id=digest_id, seat=seat, uid=uid, host=place.host, folder=place.folder)
+        run = Run(digest_id=digest_id, seat=seat, uid=uid, host=place.host, folder=place.folder, beat_at=clock(session))
         session.add(run)
         session.flush()
         return OwnRun(run.id, run.uid, digest_id)
@@ -127,7 +127,7 @@ def begin_run(digest_id: int | None, seat: int, uid: str, place: Place) -> OwnRu
 def beat(run_id: int, rate: float, journaled: int) -> None:
     """A sign of life."""
     with transaction() as session:
-        standing = {"beat_at": now(), "rate": rate, "journaled": journaled}
+        standing = {"beat_at": clock(session), "rate": rate, "journaled": journaled}
         session.execute(update(Run).where(Run.id == run_id).values(standing))
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from mailer.db import clock
 from mailer.delivery import turns
 from mailer.delivery.outcomes import Outcome
 from mailer.models import Pace
@@ -48,20 +49,20 @@ def complains(outcome: Outcome) -> bool:
 def slow_down(session: Session, domain: str, rate: float) -> None:
     """It complained while it got so many letters a second from us. In the caller's transaction."""
     row = turns.locked(session, name(domain))
-    clock = turns.database_clock(session)
-    if row.slowed_at is not None and clock < row.slowed_at + ONCE_IN:
+    at = clock(session).timestamp()
+    if row.slowed_at is not None and at < row.slowed_at + ONCE_IN:
         return
-    trusted = recovered(row, clock)
+    trusted = recovered(row, at)
     present = rate if trusted is None else min(rate, trusted)
     change = update(Pace).where(Pace.name == row.name)
-    session.execute(change.values(rate=max(SLOWEST, present / 2), slowed_at=clock))
+    session.execute(change.values(rate=max(SLOWEST, present / 2), slowed_at=at))
 
 
-def recovered(row: Pace, clock: float) -> float | None:
+def recovered(row: Pace, at: float) -> float | None:
     """The rate that it is trusted with by now; None: any."""
     if row.rate is None or row.slowed_at is None:
         return None
-    doublings = max(0.0, clock - row.slowed_at) / DOUBLES_IN
+    doublings = max(0.0, at - row.slowed_at) / DOUBLES_IN
     return None if doublings > DOUBLINGS else float(row.rate) * 2.0**doublings
 
 
@@ -70,10 +71,10 @@ def rates(session: Session, limits: Rates) -> dict[str, float]:
     settings say."""
     found = dict(limits)
     slowed = session.scalars(select(Pace).where(Pace.slowed_at.is_not(None))).all()
-    clock = turns.database_clock(session) if slowed else 0.0
+    at = clock(session).timestamp() if slowed else 0.0
     for row in slowed:
         domain = row.name.removeprefix(name(""))
-        rate = recovered(row, clock)
+        rate = recovered(row, at)
         if rate is not None:
             found[domain] = min(rate, found.get(domain, rate))
     return found

@@ -61,7 +61,7 @@ def fate_of(run: OtherRun, folder: Path) -> tuple[Fate, Path]:
     is_ours = path.exists() or is_from(run, folder)
     if is_alive(run, path, is_ours=is_ours):
         return Fate.ALIVE, path
-    return Fate.DEAD if is_ours or run.beat_at < now() - PATIENCE else Fate.AWAY, path
+    return Fate.DEAD if is_ours or run.silent > PATIENCE else Fate.AWAY, path
 
 
 def is_from(run: OtherRun, folder: Path) -> bool:
@@ -73,7 +73,7 @@ def is_alive(run: OtherRun, path: Path, *, is_ours: bool) -> bool:
     if is_ours:
         with suppress(PermissionError):
             return journal.is_held(path)
-    return run.beat_at > now() - SILENCE
+    return run.silent < SILENCE
 
 
 def recover_run(run: OtherRun, path: Path, digest_id: int | None) -> None:

@@ -1,6 +1,7 @@
 """What a hostile reading found once: ways in which letters were lost, doubled or left in doubt, or a page broke."""
 
 import socket
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -58,11 +59,11 @@ def test_a_digest_for_nobody_holds_no_other_up(here: Installation) -> None:
     assert here.status(good)["accepted"] == 1
 
 
-def died_in_mid_run(here: Installation, digest: int) -> None:
+def died_in_mid_run(here: Installation, digest: int, host: str = socket.gethostname()) -> None:
     """Put rows back as a killed process leaves them whose journal is lost with its disk."""
     with here.app.app_context():
         first = sa.select(sa.func.min(Delivery.id)).scalar_subquery()
-        run = Run(digest_id=digest, host=socket.gethostname())
+        run = Run(digest_id=digest, host=host)
         db.session.add(run)
         db.session.flush()
         claimed = {"state": DeliveryState.SENDING, "run_id": run.id}
@@ -79,6 +80,18 @@ def test_what_a_dead_sender_left_is_finished_by_what_is_due(here: Installation) 
     here.run("run-due")
     account = here.status(digest)
     assert (account["state"], account["unknown"], account["accepted"]) == ("sent", 1, 1)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_sender_on_a_machine_with_another_clock_is_not_taken_for_dead(here: Installation, hours: int) -> None:
+    here.imported(2)
+    digest = here.draft()
+    here.run("digest", "send", digest, "--yes")
+    died_in_mid_run(here, digest, host="elsewhere")
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours)):
+        assert "another sender" in here.error("digest", "send", digest, code=3)
+    assert here.status(digest)["sending"] == 1
 
 
 def test_cancelling_after_a_crash_names_the_letters_in_doubt(here: Installation) -> None:
