@@ -64,17 +64,23 @@ class Queue:
             piece.done = True
 
 
-def together(work: Callable[[Session], T]) -> T:
+def together(work: Callable[[Session], T], patience: float = 2 * BUSY_SECONDS) -> T:
     """Do `work` in a write transaction that it may share with others, and wait for the commit. Not to be called within
-    a transaction. It must depend on nothing of the request: another thread may do it.
+    a transaction. It must depend on nothing of the request: another thread may do it. `patience`: how many seconds it
+    waits for its turn.
 
     Raises what the work raises, after which nothing of it is kept, and DatabaseError as `transaction` does.
     """
     queue: Queue = current_app.extensions.setdefault("mailer.together", Queue())
     mine = Piece(work)
     queue.waiting.append(mine)
-    if not queue.turn.acquire(timeout=2 * BUSY_SECONDS):
-        raise DatabaseError("the database is busy: try again in a moment")
+    if not queue.turn.acquire(timeout=patience):
+        try:
+            queue.waiting.remove(mine)
+        except ValueError:  # somebody is at it: whether it is done will be known
+            queue.turn.acquire()
+        else:
+            raise DatabaseError("the database is busy: try again in a moment")
     try:
         if not mine.done:
             queue.do_all()

@@ -104,3 +104,27 @@ def test_a_database_that_can_not_be_used_is_told_to_all(here: Installation) -> N
             together(lambda session: session.execute(sa.text("SELECT * FROM nothing")))
         assert together(add("ada")) == "ada"
     assert people(here) == {"ada@example.org"}
+
+
+def test_what_was_told_to_come_again_is_not_done_later(here: Installation) -> None:
+    """Who was told that nothing was saved may go away."""
+    started, go_on = threading.Event(), threading.Event()
+
+    def first(_: Session) -> None:
+        started.set()
+        assert go_on.wait(10)
+
+    def hold() -> None:
+        with here.app.app_context():
+            together(first)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert started.wait(10)
+    with here.app.app_context():
+        with pytest.raises(DatabaseError, match="busy"):
+            together(add("ada"), patience=0.05)
+        go_on.set()
+        holder.join()
+        assert together(add("bob")) == "bob"
+        assert db.session.scalars(sa.select(Subscriber.email)).all() == ["bob@example.org"]
