@@ -145,4 +145,6 @@ def at_work(app: Flask) -> Iterator[None]:
         yield
     finally:
         for thread in senders:
-            thread.stop()
+            thread.end()
+        for thread in senders:
+            thread.join()

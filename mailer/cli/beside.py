@@ -33,11 +33,22 @@ class Beside(threading.Thread):
         self.line: socket.socket | None = None
 
     def run(self) -> None:
-        while process := self.begin():
-            self.listen()
-            if code := process.wait():
-                log.warning("the sender has died (%s); another one takes its place", code)
-                self.ending.wait(REST_SECONDS)
+        while not self.ending.is_set():
+            trouble = self.attend()
+            if trouble and not self.ending.wait(REST_SECONDS):  # a signal to all may have ended it before us
+                log.warning("the sender %s; another one takes its place", trouble)
+
+    def attend(self) -> str:
+        """Have a sender until it ends; what went wrong with it, if anything did."""
+        try:
+            process = self.begin()
+        except OSError as error:
+            if self.line:
+                self.line.close()
+            return f"can't be started ({error.strerror})"
+        self.listen()
+        code = process.wait() if process else 0
+        return f"has died ({code})" if code else ""
 
     def begin(self) -> subprocess.Popen[bytes] | None:
         with self.beginning:
@@ -45,13 +56,14 @@ class Beside(threading.Thread):
                 return None
             self.line, its = socket.socketpair()
             with its:
-                program = [sys.executable, "-m", "mailer", "work", "--beside", str(its.fileno())]
-                return subprocess.Popen(program, pass_fds=[its.fileno()])  # noqa: S603 - our own command
+                # Not from the working folder (-P): there may be anything. A group of its own: Ctrl-C is for us.
+                program = [sys.executable, "-P", "-m", "mailer", "work", "--beside", str(its.fileno())]
+                return subprocess.Popen(program, pass_fds=[its.fileno()], process_group=0)  # noqa: S603 - our own
 
     def listen(self) -> None:
         """Until the sender hangs up."""
         if self.line:
-            with self.line, self.line.makefile() as said, suppress(OSError):
+            with self.line, self.line.makefile() as said, suppress(OSError, ValueError):
                 for waited in said:
                     outbox.delivered.send(self, seconds=[float(waited)])
 
@@ -84,8 +96,8 @@ def sender() -> Iterator[None]:
 
 @contextmanager
 def answering(line: int) -> Iterator[threading.Event]:
-    """The other end, in the sender: an event that is set when the site has ended or wants us to. Signals that both get
-    are the site's to heed."""
+    """The other end, in the sender: an event that is set when the site has ended or wants us to. Signals are the site's
+    to heed: a service manager tells both."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     stop = threading.Event()

@@ -114,10 +114,15 @@ class Moment(click.ParamType[datetime]):
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set: what is on the wire finishes, the rest stays queued."""
+    """An event that SIGINT and SIGTERM set: what is on the wire finishes, the rest stays queued. A second signal ends
+    at once; the journal knows what was on the wire."""
     stop = threading.Event()
-    caught = (signal.SIGINT, signal.SIGTERM)
-    before = {each: signal.signal(each, lambda *_: stop.set()) for each in caught}
+
+    def heed(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {each: signal.signal(each, heed) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

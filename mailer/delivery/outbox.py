@@ -18,7 +18,8 @@ POLL_SECONDS = 1.0  # letters that another process wrote, and deferred ones that
 
 
 class Sender(threading.Thread):
-    """Calls `work` whenever the outbox is filled, and every second. `stop` lets the letters on the wire finish."""
+    """Calls `work` whenever the outbox is filled, and every second. After `end` the letters on the wire finish; `join`
+    waits for that, as long as a mail server may take for its last word."""
 
     def __init__(self, work: Callable[[threading.Event], None]) -> None:
         super().__init__(name="sender", daemon=True)
@@ -42,9 +43,7 @@ class Sender(threading.Thread):
                 log.exception("the sender met an error and goes on")
             self.ending.wait(GATHER_SECONDS)
 
-    def stop(self, timeout: float = 10.0) -> None:
+    def end(self) -> None:
         self.ending.set()
         self.wake.set()
         filled.disconnect(self.on_filled)
-        if self.is_alive():
-            self.join(timeout)

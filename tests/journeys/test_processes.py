@@ -18,11 +18,13 @@ import pytest
 
 from ..installation import Installation, link_in
 from ..servers.ports import free_port
-from ..servers.smtp import PATIENCE, STALL
+from ..servers.smtp import PATIENCE, SLOW, STALL
+
+sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def start(here: Installation, *arguments: str, **options: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "mailer", *arguments]
+def start(here: Installation, *arguments: object, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mailer", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, cwd=here.folder, **{**pipes, **options})  # type: ignore[call-overload,no-any-return]
 
@@ -92,6 +94,20 @@ def test_a_sender_that_died_is_replaced(served: tuple[Installation, str]) -> Non
     assert here.mail_server.wait_for(1)[0].to == "ada@example.org"
 
 
+@sqlite_only
+def test_a_sender_that_can_not_be_started_is_tried_again(served: tuple[Installation, str]) -> None:
+    here, url = served
+    (first,) = wait_for_senders(here, 1)
+    site = int(Path(f"/proc/{first}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[1])
+    before = resource.prlimit(site, resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    os.kill(first, signal.SIGKILL)
+    time.sleep(1)
+    resource.prlimit(site, resource.RLIMIT_NOFILE, before)
+    wait_for_senders(here, 1, but=[first])
+    assert post(f"{url}/subscribe", email="ada@example.org") == 200
+    here.mail_server.wait_for(1)
+
+
 def test_a_sender_does_not_outlive_its_site(here: Installation) -> None:
     """However that ended: two would be at work after the next start."""
     process = start(here, "serve", "--port", str(free_port()), env={**os.environ, "PYTHONUNBUFFERED": "1"})
@@ -103,6 +119,84 @@ def test_a_sender_does_not_outlive_its_site(here: Installation) -> None:
     process.kill()
     wait_for_senders(here, 0)
     finish(process)
+
+
+@sqlite_only
+@pytest.mark.parametrize("program", [("serve", "--port", "0"), ("work",)], ids=["serve", "work"])
+def test_whoever_ends_waits_for_the_mail_servers_last_word(here: Installation, program: tuple[str, ...]) -> None:
+    """Also if it takes long: a letter on the wire would else be sent once more."""
+    here.configure(MAIL_TIMEOUT=PATIENCE)
+    here.sign_up("ada@example.org")
+    here.mail_server.answer("DOT", "", SLOW)
+    process = start(here, *program)
+    wait_for_command(here, "DATA")
+    process.terminate()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(12)
+    here.mail_server.rules.clear()
+    code, _, said = finish(process)
+    assert (code, "Traceback" in said, "died" in said) == (0, False, False), said
+    here.run("run-due")
+    assert [mail.to for mail in here.mail_server.mails] == ["ada@example.org"]
+
+
+def wait_for_command(here: Installation, name: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not any(line.upper().startswith(name) for line in list(here.mail_server.commands)):
+        assert time.monotonic() < deadline, here.mail_server.commands
+        time.sleep(0.05)
+
+
+@sqlite_only
+def test_a_second_signal_ends_at_once(here: Installation) -> None:
+    """What was on the wire is of unknown fate then, and the next start says so."""
+    here.configure(MAIL_TIMEOUT=PATIENCE)
+    here.imported(1)
+    here.mail_server.answer("DOT", "", STALL)
+    digest = here.draft()
+    process = start(here, "digest", "send", digest, "--yes")
+    wait_for_command(here, "DATA")
+    time.sleep(0.5)  # its body goes out
+    process.terminate()
+    time.sleep(1)
+    assert process.poll() is None
+    process.terminate()
+    assert finish(process)[0] != 0
+    here.mail_server.rules.clear()
+    here.run("digest", "send", digest)
+    assert here.status(digest)["unknown"] == 1
+
+
+@sqlite_only
+@pytest.mark.parametrize("after", [0.0, 0.3, 1.0, 3.0])
+def test_a_signal_to_site_and_sender_alike_is_a_quiet_end(here: Installation, after: float) -> None:
+    """At whatever moment: a terminal and a service manager tell both."""
+    port = str(free_port())
+    process = start(here, "serve", "--port", port, env={**os.environ, "PYTHONUNBUFFERED": "1"}, process_group=0)
+    assert process.stdout
+    assert process.stdout.readline()
+    time.sleep(after)
+    others = senders(here)
+    os.killpg(process.pid, signal.SIGINT)
+    for each in others:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGTERM)
+    code, _, said = finish(process)
+    assert (code, said) == (0, "")
+    assert senders(here) == []
+
+
+@sqlite_only
+def test_a_sender_runs_nothing_that_lies_in_its_folder(here: Installation) -> None:
+    here.write("click.py", "raise SystemExit('not this one')")
+    command = str(Path(sys.executable).with_name("mailer"))
+    process = subprocess.Popen(
+        [command, "serve", "--port", str(free_port())], cwd=here.folder, stderr=subprocess.PIPE, text=True
+    )
+    here.sign_up("ada@example.org")
+    here.mail_server.wait_for(1)
+    process.terminate()
+    assert finish(process)[::2] == (0, "")
 
 
 def test_a_site_knows_how_long_its_letters_waited(here: Installation) -> None:

@@ -19,6 +19,7 @@ from email.message import EmailMessage
 from functools import cached_property
 
 STALL = "stall"  # say nothing until the client gives up, or the test forgets its rules
+SLOW = "slow"  # at DOT: say nothing until the test forgets its rules, then take the message
 HANG_UP = "hang up"  # close without a word
 STORE_AND_HANG_UP = "store, then hang up"
 PATIENCE = 60  # seconds
@@ -238,10 +239,12 @@ class Conversation(socketserver.BaseRequestHandler):
         answer = self.owner.answer_to("DOT", " ".join(mail.recipients), "250 2.0.0 queued")
         if not mail.recipients:
             answer = "554 5.5.1 no valid recipients"
+        if answer in (STALL, SLOW):
+            self.owner.stall()
+        if answer == SLOW:
+            answer = "250 2.0.0 queued at last"
         if answer.startswith("2") or answer == STORE_AND_HANG_UP:
             self.owner.store(mail)
-        if answer == STALL:
-            self.owner.stall()
         if answer in (STALL, HANG_UP, STORE_AND_HANG_UP):
             raise HangUp
         self.say(answer)
