@@ -19,7 +19,7 @@ from mailer.config import Config
 from mailer.db import db, engine_options, explain
 from mailer.delivery import outbox
 from mailer.errors import ConfigError, MailerError, Overloaded
-from mailer.languages import Languages, day, offered
+from mailer.languages import Languages, day, days, offered
 from mailer.letters.slots import slot
 from mailer.links import Links
 
@@ -45,7 +45,7 @@ def create_app(config: Config | None = None, *, lean: bool = False) -> Flask:
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["slot"] = slot
-    app.jinja_env.filters["day"] = day
+    app.jinja_env.filters.update(day=day, days=days)
     app.config.update(flask_settings(config))
     app.extensions["mailer.config"] = config
     app.extensions["mailer.links"] = Links(config.base_url, config.secret_key)

@@ -12,6 +12,7 @@ from babel.dates import format_date, format_skeleton
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
+from babel.units import format_unit
 from flask_babel import Babel, Domain, get_locale, get_timezone
 
 SOURCE = "en"  # the language that the texts in templates and code are written in
@@ -45,6 +46,11 @@ def day(value: dt.date) -> str:
     """A date as readers of the language in force write it; a moment is dated in the list's time zone."""
     local = value.astimezone(get_timezone()) if isinstance(value, dt.datetime) else value
     return day_in(local, str(get_locale() or SOURCE))
+
+
+def days(number: int) -> str:
+    """`28 days`, as readers of the language in force write it."""
+    return format_unit(number, "duration-day", locale=str(get_locale() or SOURCE))
 
 
 def day_in(value: dt.date, code: str) -> str:
