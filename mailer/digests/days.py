@@ -33,6 +33,7 @@ def find(text: str, languages: Sequence[str]) -> dt.date | None:
 
 
 def day(year: int, month: int, number: int) -> dt.date | None:
+    """None for one that can't be, or can't be a page's: none is older than the web."""
     try:
         return dt.date(year, month, number) if 1990 <= year <= 2100 else None
     except ValueError:

@@ -204,8 +204,10 @@ def published(
     stated += [day for each in page.iter("script") for day in JSON_DATE.findall(each.text or "")]
     if found := next(filter(None, (days.find(text, codes) for text in stated)), near):
         return found
-    guessed = find_date(page, original_date=True, extensive_search=False)
-    return dt.date.fromisoformat(guessed) if guessed else None
+    with suppress(ValueError, OverflowError):  # it stumbles over a moment that can't be
+        guessed = find_date(page, original_date=True, extensive_search=False)
+        return dt.date.fromisoformat(guessed) if guessed else None
+    return None
 
 
 def everything(page: "HtmlElement") -> list[prose.Block]:

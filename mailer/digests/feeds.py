@@ -7,13 +7,15 @@ from calendar import timegm
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from mailer.digests import prose
+from mailer.digests import days, prose
 from mailer.digests.facts import names, one_line, picture, same
 from mailer.digests.files import LONGEST, is_web_address
 from mailer.digests.pages import Found, parsed
 from mailer.errors import BadInput
 
 if TYPE_CHECKING:
+    from time import struct_time
+
     from lxml.html import HtmlElement
 
 ROOTS = re.compile(rb"<(?:\w+:)?(?:rss|feed|rdf)[\s>]", re.IGNORECASE)
@@ -83,9 +85,18 @@ def plain(detail: Any) -> str:
 
 
 def day(given: Any, zone: ZoneInfo) -> dt.date | None:
-    """When it was published, in the list's time zone; feedparser has it in UTC."""
-    moment = dict.get(given, "published_parsed") or dict.get(given, "updated_parsed")
-    return dt.datetime.fromtimestamp(timegm(moment), zone).date() if moment else None
+    """When it was published, else changed, in the list's time zone; feedparser has it in UTC."""
+    stated = (dict.get(given, name) for name in ("published_parsed", "updated_parsed"))
+    return next(filter(None, (local_day(moment, zone) for moment in stated if moment)), None)
+
+
+def local_day(moment: "struct_time", zone: ZoneInfo) -> dt.date | None:
+    """None for one that can't be: programs write 0000-00-00 or 9999-12-31 where they know none."""
+    try:
+        found = dt.datetime.fromtimestamp(timegm(moment), zone)
+    except (ValueError, OverflowError):
+        return None
+    return days.day(found.year, found.month, found.day)
 
 
 def language(given: Any, feed: Any) -> str | None:

@@ -151,8 +151,9 @@ def trimmed(found: Sequence[prose.Block], title: str | None, date: dt.date | Non
 
 
 def is_day(block: prose.Block, date: dt.date | None) -> bool:
-    numbers = {int(number) for number in re.findall(r"\d+", block.text)}
-    return date is not None and len(block.text) <= LONGEST_DAY_LINE and {date.year, date.day} <= numbers
+    if date is None or len(block.text) > LONGEST_DAY_LINE:
+        return False
+    return {date.year, date.day} <= {int(number) for number in re.findall(r"\d+", block.text)}
 
 
 def is_aside(block: prose.Block) -> bool:

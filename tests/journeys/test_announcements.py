@@ -1,6 +1,7 @@
 """An operator's work on announcements: importing pages and feeds, editing, looking at what is missing."""
 
 import hashlib
+import re
 import ssl
 import stat
 from dataclasses import replace
@@ -14,7 +15,7 @@ from mailer.digests.importing import Wanted, fingerprint, import_all
 
 from ..articles import SOURCES, Article, divs, well_made
 from ..installation import RECAP, RECAP_FR, Installation
-from ..modules.test_feeds import RSS
+from ..modules.test_feeds import IMPOSSIBLE, RSS
 from ..modules.test_fetching import HERE, HOST
 from ..servers.web import Answer, WebServer
 from ..smtp.certificates import Authority
@@ -122,6 +123,18 @@ def test_an_entry_that_can_not_be_used_keeps_no_other_one_out(here: Installation
         "missing.html: can't be read: No such file or directory",
         "http://e.org/: only addresses that begin with https:// are fetched, not 'http://e.org/'",
     ]
+
+
+@sqlite_only
+@pytest.mark.parametrize("moment", IMPOSSIBLE)
+def test_an_entry_of_a_day_that_can_not_be_keeps_no_other_one_out(here: Installation, moment: str) -> None:
+    here.configure(TIMEZONE="Asia/Tokyo")
+    here.write("feed.xml", re.sub(r"<pubDate>Fri[^<]*", f"<pubDate>{moment}", RSS))
+    told = here.run("announcement", "import", "feed.xml", code=1)
+    assert told.stdout == "1  added  fr  Older\n"
+    assert told.stderr.splitlines()[-1] == (
+        "mailer: feed.xml: entry 'Newer & better': no date (for a single page, --date gives it)"
+    )
 
 
 @sqlite_only

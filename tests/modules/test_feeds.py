@@ -116,6 +116,21 @@ def test_what_an_entry_does_not_say_is_none(gone: str) -> None:
     )
 
 
+IMPOSSIBLE = (
+    *("0000-00-00T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59Z"),
+    *("0000", "1970-01-01T00:00:00Z"),
+)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("moment", IMPOSSIBLE)
+def test_a_date_that_can_not_be_is_none(moment: str, zone: str) -> None:
+    dates = re.sub(r"<pubDate>Fri[^<]*", f"<pubDate>{moment}", RSS)
+    assert [each.date for each in read(dates.encode(), ZoneInfo(zone))] == [dt.date(2023, 9, 21), None]
+    updated = re.sub(r"<published>[^<]*", f"<published>{moment}", ATOM.replace("2024-01-01T00", "2024-01-01T12"))
+    assert read(updated.encode(), ZoneInfo(zone))[1].date == dt.date(2024, 1, 1), "when it was changed will do"
+
+
 def test_a_feed_that_is_torn_gives_what_can_be_read() -> None:
     assert [each.title for each in entries(RSS[: RSS.rindex("</item>")])][-1] == "Newer & better"
 

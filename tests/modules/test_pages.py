@@ -16,6 +16,7 @@ from mailer.letters.markdown import to_html, to_text
 
 from ..articles import SOURCES, WRAPPINGS, Article, well_made
 from ..patience import takes_at_most
+from .test_feeds import IMPOSSIBLE
 from .test_markdown import ATTACKS
 
 LANGUAGES = ("en", "fr", "es", "ru", "ar", "zh")
@@ -148,6 +149,17 @@ def test_the_day_near_the_title_is_found_in_any_language(day: str, lang: str) ->
 
 @pytest.mark.parametrize("day", ["", "<p>20-21 September 2023</p>", "<p>3/4/2023</p>", "<p>Updated: 4 June 2020</p>"])
 def test_a_day_that_can_not_be_told_is_not_guessed(day: str) -> None:
+    assert page(html(f"<h1>The title of this page</h1>{day}<p>{WORDS}</p>")).date is None
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        *(f"<time datetime='{each}'>x</time>" for each in (*IMPOSSIBLE, "2023-09-22T10:00:00+99:99")),
+        *(f"<p>{each}</p>" for each in ("0000-00-00", "31 December 9999", "9" * 5000)),
+    ],
+)
+def test_a_day_that_can_not_be_is_none(day: str) -> None:
     assert page(html(f"<h1>The title of this page</h1>{day}<p>{WORDS}</p>")).date is None
 
 
