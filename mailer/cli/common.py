@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import MAXYEAR, MINYEAR, date, datetime
 from typing import Any, ParamSpec, TypeVar
 
 import click
@@ -107,9 +107,12 @@ class Moment(click.ParamType[datetime]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         try:
-            return datetime.fromisoformat(value)
+            found = datetime.fromisoformat(value)
         except ValueError:
+            found = None
+        if found is None or found.year in (MINYEAR, MAXYEAR):  # which it may not have in another time zone
             self.fail(f"{value!r} is not a time like 2026-01-31T09:30", param, ctx)
+        return found
 
 
 @contextmanager

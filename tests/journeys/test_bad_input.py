@@ -89,6 +89,19 @@ def test_wrong_usage_ends_with_2(here: Installation, arguments: tuple[str, ...])
 
 
 @sqlite_only
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("year", ["0001-01-01T00:00:00", "9999-12-31T23:59:59"])
+@pytest.mark.parametrize("offset", ["", "Z", "+14:00", "-14:00"])
+def test_a_time_at_the_end_of_all_years_is_wrong_usage(here: Installation, zone: str, year: str, offset: str) -> None:
+    here.configure(TIMEZONE=zone)
+    here.imported(1)
+    digest = here.draft()
+    said = here.run("digest", "send", digest, "--yes", "--at", year + offset, code=2).stderr.splitlines()[-1]
+    assert said == f"Error: Invalid value for '--at': '{year + offset}' is not a time like 2026-01-31T09:30"
+    assert here.status(digest)["state"] == "draft"
+
+
+@sqlite_only
 def test_a_title_of_two_lines_is_refused(here: Installation) -> None:
     for title in ("one\ntwo", "one\r\nBcc: x@example.org", " ", "x" * 300, "a\x00b"):
         here.error("digest", "compose", here.write("a.md", RECAP), "--title", title)
