@@ -99,8 +99,9 @@ class Config:
     )
     broker_url: str = setting(
         "amqp://guest:guest@127.0.0.1:5672//",
-        parsing.required_text,
-        "With celery: RabbitMQ (amqp://user:password@host//) or Redis (redis://:password@host/0)",
+        parsing.broker_url,
+        "With celery: RabbitMQ (amqp://user:password@host//) or Redis (redis://:password@host/0); "
+        "amqps, rediss with TLS",
         secret=True,
     )
     provider_rates: tuple[Rate, ...] = setting(

@@ -18,6 +18,7 @@ UNPRINTABLE = {"Cc", "Cs", "Co", "Zl", "Zp"}
 PERIODS = {"m": 60, "h": 3600, "d": 86400}
 LONGEST_PERIOD = 366 * 86400
 INTAKE = re.compile(r"(?=[^@]{1,11}@)[a-z0-9]+(?:-[a-z0-9]+)*@[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?")
+BROKER = re.compile(r"amqps?:.*|rediss?:/*[0-9]{0,9}")  # the scheme and the path
 MAILBOX = re.compile(r"[^\s@<>(),;:\\\"\[\]]+@[\w.-]+")
 
 
@@ -152,6 +153,26 @@ def base_url(value: Any) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or not written:
         raise ValueError("is not an address like https://lists.example.org")
     return url
+
+
+def broker_url(value: Any) -> str:
+    """RabbitMQ's or Redis'; after a semicolon that of another one, for when the first is down."""
+    given = required_text(value)
+    if not all(map(is_broker, given.split(";"))):
+        raise ValueError(
+            "is not a broker like amqp://user:password@host// or redis://:password@host/0 (amqps, rediss with TLS); "
+            "in a password, write @ as %40, : as %3A and / as %2F"
+        )
+    return given
+
+
+def is_broker(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        named = parts.port != 0 and bool((parts.hostname or "").encode("idna"))
+    except ValueError:  # its text may hold a piece of the password
+        return False
+    return named and bool(BROKER.fullmatch(f"{parts.scheme}:{parts.path}"))
 
 
 def is_word(name: str) -> bool:

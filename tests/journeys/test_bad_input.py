@@ -134,6 +134,7 @@ def test_a_digest_that_mail_providers_would_cut_off_is_refused(here: Installatio
         ("MAIL_SERVER", "mail.example.org", "MAIL_USE_TLS"),
         ("DATABASE_URL", "mysql://here", "DATABASE_URL"),
         ("DATABASE_URL", "nonsense", "DATABASE_URL"),
+        ("BROKER_URL", "sqs://x", "amqp://user:password@host//"),
         ("LANGUAGES", "tlh", "none of them has a catalogue"),
     ],
 )

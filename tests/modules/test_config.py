@@ -52,7 +52,13 @@ GOOD = [
     ("PROVIDER_RATES", "", ()),
     ("PROVIDER_RATES", "Gmail.com=50, b.example=1", ("Gmail.com=50", "b.example=1")),
     ("ENGINE", "celery", "celery"),
-    ("BROKER_URL", "redis://127.0.0.1/0", "redis://127.0.0.1/0"),
+    *(
+        ("BROKER_URL", good, good)
+        for good in (
+            *("redis://127.0.0.1/0", "redis://127.0.0.1:1", "rediss://:p%40ss@redis/15?ssl_cert_reqs=required"),
+            *("amqp://mailer:p%2Fss@rabbitmq//", "amqps://u:p@[::1]:5671/mailer", "amqp://a//;amqp://b:5673//"),
+        )
+    ),
     ("SEND_WORKERS", "256", 256),
     ("ON_UNKNOWN", "resend", "resend"),
     ("JOURNAL_FOLDER", "/var/lib/mailer/journal", "/var/lib/mailer/journal"),
@@ -137,7 +143,21 @@ BAD = [
     ("PROVIDER_RATES", "gmail.com=0"),
     ("PROVIDER_RATES", "a.example=1,A.example=2"),
     ("ENGINE", "Celery"),
-    ("BROKER_URL", ""),
+    *(
+        ("BROKER_URL", bad)
+        for bad in (
+            *("", "rabbitmq", "amqp:", "amqp://", "sqs://x", "memory://x", "redis+socket:///run/redis", "http://x"),
+            *("amqp://guest@127.0.0.1:99999//", "amqp://x:0//", "redis://x:port/0", "amqp://[::1//", "amqp://a..b//"),
+            *(
+                "redis://x/mailer",
+                "redis://x/0/1",
+                "redis://x/-1",
+                "amqp://u:p/ss@x//",
+                "amqp://a//;sqs://b",
+                "amqp://a;",
+            ),
+        )
+    ),
     ("SEND_WORKERS", "0"),
     ("SEND_PER_CONNECTION", "0"),
     ("ON_UNKNOWN", "Hold"),
@@ -286,6 +306,7 @@ def test_mail_may_go_unencrypted_to_this_machine(tmp_path: Path, server: str) ->
         ("SECRET_KEY", "hunter2\n" + SECRET),
         ("MAIL_PASSWORD", "hunter2\n"),
         ("DATABASE_URL", "postgresql://u:hunter2@h/n\n"),
+        ("BROKER_URL", "amqp://u:hunter2/@rabbitmq//"),
     ],
 )
 def test_an_error_never_shows_a_secret(tmp_path: Path, name: str, given: str) -> None:
