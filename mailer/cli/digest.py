@@ -151,7 +151,8 @@ def send(
     audit.note_now("digest send", f"digest {digest_id}{when}{checking.in_spite_of(digest, reason)}")
     if moment:
         sending.schedule(digest_id, moment, forced=force)
-        say(f"digest {digest_id} goes out at {moment:%Y-%m-%d %H:%M %Z}, by 'mailer serve' or 'mailer run-due'")
+        words = f"digest {digest_id} goes out at {moment:%Y-%m-%d %H:%M %Z}, by 'mailer serve' or 'mailer run-due'"
+        tell(digest_id, words, wants_json=wants_json, at=moment.astimezone(UTC))
         return
     if digest.state is DigestState.SENT and not wants_json:
         say(f"digest {digest_id} was sent before; nothing is sent again")
@@ -160,11 +161,20 @@ def send(
     gc.freeze()  # what is loaded by now stays: the collector need not look through it again and again
     if detach:
         following.hand_out(digest_id, forced=force)
-        say(f"workers send digest {digest_id}; look with 'mailer digest status {digest_id}'")
+        words = f"workers send digest {digest_id}; look with 'mailer digest status {digest_id}'"
+        tell(digest_id, words, wants_json=wants_json)
         return
     with stop_on_signals() as stop:
         status = following.send(digest_id, stop, forced=force)
     following.conclude(status, interrupted=stop.is_set(), wants_json=wants_json)
+
+
+def tell(digest_id: int, words: str, *, wants_json: bool, **more: object) -> None:
+    """What was begun, in words or as the digest's status."""
+    if wants_json:
+        as_json({**sending.status(digest_id).as_json(), **more})
+    else:
+        say(words)
 
 
 def make_sure(digest: Digest, at: datetime | None, expect: int | None, *, ask_first: bool, forced: bool) -> None:

@@ -38,11 +38,17 @@ def schedule(frequency: str | None, at: str | None, *, off: bool, wants_json: bo
             raise click.UsageError("choose --at or --off")
         schedules.turn_off(Frequency(frequency))
         audit.note_now("digest schedule", f"{frequency} off")
-        say(f"{frequency} digests are no longer sent by themselves")
+        if wants_json:
+            as_json({"frequency": frequency, "at": None, "next": None})
+        else:
+            say(f"{frequency} digests are no longer sent by themselves")
         return
     done = schedules.turn_on(Frequency(frequency), at)
     audit.note_now("digest schedule", f"{frequency} {done.at}".strip())
-    say(schedule_line(done))
+    if wants_json:
+        as_json(schedule_json(done))
+    else:
+        say(schedule_line(done))
 
 
 def show_schedules(*, wants_json: bool) -> None:
@@ -51,7 +57,7 @@ def show_schedules(*, wants_json: bool) -> None:
     if wants_json:
         as_json(
             {
-                "schedules": [{"frequency": each.frequency, "at": each.at, "next": each.next_at} for each in own],
+                "schedules": [schedule_json(each) for each in own],
                 "digests": [{"digest": each.id, "at": each.scheduled_at} for each in dated],
                 "waiting": [{"digest": each.id, "at": each.scheduled_at} for each in waiting],
             }
@@ -65,6 +71,10 @@ def show_schedules(*, wants_json: bool) -> None:
     ]
     for line in lines or ["nothing is scheduled: 'mailer digest schedule weekly --at \"Sat 08:30\"' begins it"]:
         say(line)
+
+
+def schedule_json(standing: Standing) -> dict[str, object]:
+    return {"frequency": standing.frequency, "at": standing.at, "next": standing.next_at}
 
 
 def schedule_line(standing: Standing) -> str:

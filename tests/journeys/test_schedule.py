@@ -10,6 +10,8 @@ import time_machine
 from ..installation import Installation
 from .test_editions import news
 
+sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def clock(here: Installation) -> Iterator[time_machine.Traveller]:
@@ -148,6 +150,24 @@ def test_what_is_owed_comes_also_when_there_is_no_news(here: Installation, clock
     assert (got(here, "ada@example.org"), got(here, "ben@example.org")) == (["march"], ["march"])
 
 
+@sqlite_only
+def test_what_is_scheduled_is_told_as_json_and_nothing_else(here: Installation, clock: time_machine.Traveller) -> None:
+    people(here, "ada@example.org,weekly")
+    weekly = here.json("digest", "schedule", "weekly", "--at", "Sat 08:30")
+    assert weekly == {"frequency": "weekly", "at": "Sat 08:30", "next": "2026-03-28 07:30:00+00:00"}
+    immediate = here.json("digest", "schedule", "immediate")
+    assert immediate == {"frequency": "immediate", "at": "", "next": None}
+    digest = here.draft(news("one"))
+    dated = here.json("digest", "send", digest, "--at", "2026-03-29T02:30", "--yes")  # which the clocks leave out
+    assert dated == {**here.status(digest), "at": "2026-03-29 01:30:00+00:00"}
+    assert dated["state"] == "approved"
+    standing = here.json("digest", "schedule")
+    assert standing["schedules"] == [immediate, weekly]
+    assert standing["digests"] == [{"digest": digest, "at": dated["at"]}]
+    assert here.json("digest", "schedule", "weekly", "--off") == {"frequency": "weekly", "at": None, "next": None}
+    assert here.json("digest", "schedule")["schedules"] == [immediate]
+
+
 def change(here: Installation, email: str, frequency: str) -> None:
     link = here.manage_link(email)
     assert here.site.post(link, data={"frequency": frequency}).status_code == 303
@@ -169,7 +189,7 @@ def newest_page(here: Installation) -> str:
         (("weekly", "--off"), "not scheduled"),
     ],
 )
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@sqlite_only
 def test_what_is_no_schedule_is_said(here: Installation, arguments: tuple[str, ...], said: str) -> None:
     assert said in here.error("digest", "schedule", *arguments)
     assert "nothing is scheduled" in here.run("digest", "schedule").stdout

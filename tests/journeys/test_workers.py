@@ -1,5 +1,6 @@
 """Sending by workers: the same commands and the same promise, over RabbitMQ and over Redis."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 
@@ -76,6 +77,15 @@ def test_it_need_not_be_waited_for(there: Installation) -> None:
     with worker(there.folder):
         there.mail_server.wait_for(20)
     everybody_once(there, 20)
+
+
+@on_redis
+def test_what_is_left_to_workers_is_told_as_json_and_nothing_else(there: Installation) -> None:
+    there.imported(3)
+    digest = there.draft()
+    told = json.loads(there.run_apart("digest", "send", digest, "--yes", "--detach", "--json"))
+    assert told == there.status(digest)
+    assert (told["state"], told["queued"]) == ("sending", 3)
 
 
 @on_redis
