@@ -149,6 +149,8 @@ def send(
         make_sure(digest, moment, expect, ask_first=not yes, forced=force)
     when = f" at {moment.isoformat()}" if moment else ""
     audit.note_now("digest send", f"digest {digest_id}{when}{checking.in_spite_of(digest, reason)}")
+    if rate is not None:
+        sending.set_rate(digest_id, rate)
     if moment:
         sending.schedule(digest_id, moment, forced=force)
         words = f"digest {digest_id} goes out at {moment:%Y-%m-%d %H:%M %Z}, by 'mailer serve' or 'mailer run-due'"
@@ -156,8 +158,6 @@ def send(
         return
     if digest.state is DigestState.SENT and not wants_json:
         say(f"digest {digest_id} was sent before; nothing is sent again")
-    if rate is not None:
-        sending.set_rate(digest_id, rate)
     gc.freeze()  # what is loaded by now stays: the collector need not look through it again and again
     if detach:
         following.hand_out(digest_id, forced=force)

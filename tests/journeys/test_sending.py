@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,17 @@ def test_its_rate_is_changed_from_another_terminal(here: Installation) -> None:
         said = here.error("digest", "send", digest, "--rate", 0, code=3)
         assert "another process" in said
     assert here.status(digest)["accepted"] == 300
+
+
+def test_a_rate_holds_for_a_digest_that_goes_out_later_too(here: Installation) -> None:
+    here.imported(20)
+    digest, hour = here.draft(), timedelta(hours=1)
+    with time_machine.travel(now() - 2 * hour):
+        here.run("digest", "send", digest, "--yes", "--rate", 10, "--at", (now() + hour).isoformat())
+    here.run("run-due")
+    times = sorted(mail.at for mail in here.mail_server.mails)
+    assert len(times) == 20
+    assert times[-1] - times[0] >= 19 / 10 * 0.9
 
 
 def lately(here: Installation) -> float:
