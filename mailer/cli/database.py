@@ -1,6 +1,7 @@
 """`mailer db …`: Flask-Migrate's group inside our application, and moving to another database."""
 
 import os
+from pathlib import Path
 
 import click
 from flask import Flask
@@ -13,7 +14,8 @@ from mailer.app import create_app
 from mailer.cli.common import opened, progress, say
 from mailer.config import PREFIX, Config
 from mailer.db import db, explain, revision
-from mailer.errors import NotAllowed
+from mailer.errors import NotAllowed, NotFound
+from mailer.web.health import newest
 
 
 class Settings(ScriptInfo):
@@ -43,11 +45,12 @@ def copy(source: str, target: str) -> None:
     # As settings, so that both are read as DATABASE_URL is.
     configs = [Config.load({**os.environ, f"{PREFIX}DATABASE_URL": url}) for url in (source, target)]
     old, new = map(create_app, configs)
+    with opened(old):
+        refuse_unready()
     with opened(new):
         upgrade()
-        newest = revision()
     with opened(old):
-        refuse_unready(newest)
+        refuse_at_work()
         source_engine = db.engine
         with opened(new), progress("rows") as move:
             try:
@@ -60,10 +63,17 @@ def copy(source: str, target: str) -> None:
     say("all rows were read back and are the same; now set DATABASE_URL to the new database")
 
 
-def refuse_unready(newest: str | None) -> None:
-    """Raises NotAllowed for a source that is of another version, or that somebody is sending from."""
-    if revision() != newest:
+def refuse_unready() -> None:
+    """Before anything is made. Raises NotFound for a source that is not there (SQLite would make an empty one),
+    NotAllowed for one of another version."""
+    if db.engine.dialect.name == "sqlite" and not Path(db.engine.url.database or "").is_file():
+        raise NotFound(f"there is no database {db.engine.url.database} to copy from: nothing was copied")
+    if revision() != newest():
         raise NotAllowed("the source is of another version than this program: run 'mailer init' with it first")
+
+
+def refuse_at_work() -> None:
+    """Raises NotAllowed for a source that somebody is sending from."""
     if at_work := [sender for sender in vitals.senders() if sender.is_alive]:
         raise NotAllowed(f"a sender is at work on {at_work[0].host}: stop it first, so that nothing is sent twice")
     db.session.remove()

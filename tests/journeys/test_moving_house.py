@@ -1,7 +1,10 @@
 """`mailer db copy`: from SQLite to PostgreSQL and back, in the middle of everything."""
 
+import shutil
+import sqlite3
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from sqlalchemy import text
@@ -73,5 +76,22 @@ def test_what_can_not_be_copied_is_said_in_one_line(here: Installation, elsewher
     source = str(here.settings["DATABASE_URL"])
     here.run("db", "copy", source, source, code=2)
     assert "database" in here.error("db", "copy", "no address", elsewhere)
-    assert "run 'mailer init'" in here.error("db", "copy", f"sqlite:///{here.folder / 'none.db'}", elsewhere)
     assert "database" in here.error("db", "copy", source, "postgresql+psycopg://nobody@127.0.0.1:1/none")
+
+
+def test_a_source_that_is_none_leaves_nothing_behind(here: Installation) -> None:
+    """A slip of the pen makes no database of that name, and none to copy into."""
+    before = set(here.folder.iterdir())
+    said = here.error("db", "copy", "sqlite:///mialer.db", "sqlite:///new.db")
+    assert f"there is no database {here.folder}/mialer.db to copy from" in said
+    (here.folder / "folder.db").mkdir()
+    assert "there is no database" in here.error("db", "copy", "sqlite:///folder.db", "sqlite:///new.db")
+    here.write("empty.db", "")
+    assert "run 'mailer init'" in here.error("db", "copy", "sqlite:///empty.db", "sqlite:///new.db")
+    older = here.folder / "older.db"
+    shutil.copy(here.folder / "mailer.db", older)
+    with closing(sqlite3.connect(older, isolation_level=None)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    assert "of another version" in here.error("db", "copy", "sqlite:///older.db", "sqlite:///new.db")
+    made = {path.name for path in set(here.folder.iterdir()) - before}
+    assert {name.partition("-")[0] for name in made} == {"folder.db", "empty.db", "older.db"}
