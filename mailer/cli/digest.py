@@ -95,7 +95,7 @@ def compose(
 
 
 def choice(what: Sequence[str], since: date | None) -> Choice:
-    ids = [ID.convert(int(each), None, None) for each in what if each.isdecimal()]
+    ids = [ID(each) for each in what if each.isdecimal()]
     files = [Path(each) for each in what if not each.isdecimal()]
     if missing := [path for path in files if not path.is_file()]:
         raise click.BadParameter(f"{str(missing[0])!r} is neither an announcement's id nor a file")

@@ -83,4 +83,4 @@ def day_number(frequency: Frequency, word: str) -> int | None:
     if frequency is Frequency.WEEKLY:
         names = [name for name in calendar.day_name if len(word) >= 3 and name.lower().startswith(word.lower())]
         return list(calendar.day_name).index(names[0]) if names else None
-    return int(word) if word.isdecimal() and 1 <= int(word) <= 31 else None
+    return int(word) if re.fullmatch(r"\d{1,2}", word) and 1 <= int(word) <= 31 else None

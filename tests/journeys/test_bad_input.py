@@ -74,6 +74,8 @@ def test_something_that_is_not_there(here: Installation, arguments: tuple[str, .
         ("digest", "frobnicate"),
         ("frobnicate",),
         ("digest", "compose", "no-such-file.md"),
+        ("digest", "compose", "9" * 4500),
+        ("digest", "compose", "٩" * 4500),
         ("digest", "compose", "1", "--since", "2023-01-01"),
         ("digest", "compose", "--since", "soon"),
         ("digest", "send", "1", "--at", "soon"),

@@ -185,6 +185,7 @@ def newest_page(here: Installation) -> str:
         (("weekly",), "say when a weekly digest goes out: --at 'Sat 08:30'"),
         (("weekly", "--at", "1 08:30"), "'1 08:30' is no time of a weekly digest: write it like 'Sat 08:30'"),
         (("monthly", "--at", "32 08:30"), "write it like '1 08:30'"),
+        (("monthly", "--at", f"{'9' * 4500} 08:30"), "write it like '1 08:30'"),
         (("immediate", "--at", "Sat 08:30"), "leave --at out"),
         (("weekly", "--off"), "not scheduled"),
     ],
