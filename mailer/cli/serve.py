@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 from flask import Flask
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
+from waitress.task import ErrorTask
 
 from mailer import logs
 from mailer.app import LARGEST_REQUEST
@@ -19,9 +21,22 @@ from mailer.cli import beside
 from mailer.cli.common import application, check_database, say
 from mailer.config import settings
 from mailer.errors import MailerError
+from mailer.web.pages import HEADERS
 from mailer.web.visitors import WAITING
 
 THREADS = 6  # of which three may wait for the DNS; one interpreter answers all, so more would be in each other's way
+
+
+class Refusal(ErrorTask):
+    """The server's own answer to what is no request, or too large a one. It has the headers of every answer, too."""
+
+    def execute(self) -> None:
+        self.response_headers = [*self.response_headers, *HEADERS.items()]
+        super().execute()
+
+
+class Channel(HTTPChannel):
+    error_task_class = Refusal
 
 
 @click.command("serve")
@@ -62,7 +77,7 @@ def intake(app: Flask, where: str) -> AbstractContextManager[object]:
 @contextmanager
 def serving(app: Flask, host: str, port: int, sender: AbstractContextManager[None]) -> Iterator[Any]:
     """A server that is listening, and a sender that ends after it. Raises MailerError if the port is taken."""
-    server = create_server(
+    server: Any = create_server(
         app,
         sockets=[listen(host, port)],
         ident="",
@@ -75,6 +90,7 @@ def serving(app: Flask, host: str, port: int, sender: AbstractContextManager[Non
         # Which of them to believe is decided in app.py, for every server alike.
         clear_untrusted_proxy_headers=False,
     )
+    server.channel_class = Channel
     app.extensions[WAITING] = server.task_dispatcher.queue.__len__
     with sender:
         try:

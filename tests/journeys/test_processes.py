@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -255,6 +256,23 @@ def test_a_site_that_a_script_started_ends_on_sigterm(here: Installation) -> Non
     assert process.stdout.readline()
     process.terminate()
     assert finish(process)[0] == 0
+
+
+@sqlite_only
+@pytest.mark.parametrize(
+    "request_", [b"POST /subscribe HTTP/1.1\r\nContent-Length: 10000000\r\n\r\n", b"GET / HTTP/1.1\r\nA: \1\r\n\r\n"]
+)
+def test_what_the_server_refuses_by_itself_has_the_headers_too(
+    served: tuple[Installation, str], request_: bytes
+) -> None:
+    """D-151"""
+    host, port = served[1].removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), PATIENCE) as connection:
+        connection.sendall(request_)
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith((b"HTTP/1.1 413", b"HTTP/1.0 413", b"HTTP/1.1 400", b"HTTP/1.0 400"))
+    assert b"Content-Security-Policy: default-src 'none'" in answer
+    assert b"X-Content-Type-Options: nosniff" in answer
 
 
 def test_a_port_that_is_taken_is_said(served: tuple[Installation, str]) -> None:

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
 
 from mailer.db import db
+from mailer.links import Links, Purpose
+from mailer.models import Subscriber
 
-from ..installation import Installation, leave_link, link_in
+from ..installation import BASE_URL, SECRET, Installation, leave_link, link_in
 
 GET = {
     "/",
@@ -51,6 +54,9 @@ POST = {
 }
 
 
+NOT_THERE = ("/nowhere", "/metrics", "/archive/page/1")  # without a token, and with one digest
+
+
 def test_the_routes_are_the_expected_ones(here: Installation) -> None:
     """D-150; why one may change something is written in `web/guards.py`."""
     rules = here.app.url_map.iter_rules()
@@ -73,15 +79,41 @@ def pages(here: Installation) -> list[str]:
     settings = [manage, *(manage.replace("?", f"/{name}?") for name in names)]
     static = ["/static/style.css", "/static/icon.svg"]
     public = ["/", "/manage", "/archive", link_in(mail, "archive"), "/archive/feed.atom", "/privacy", "/healthz"]
-    public += ["/sitemap.xml", "/robots.txt"]
-    return [*letters, *settings, *public, *static, "/nowhere"]
+    public += ["/sitemap.xml", "/robots.txt", "/.well-known/security.txt", "/archive/page/1", "/api/v1/openapi.json"]
+    return [*letters, *settings, goodbye(here), restore(here), *public, *static, "/metrics", "/nowhere"]
+
+
+def goodbye(here: Installation) -> str:
+    """Where somebody who has left is asked why."""
+    return f"/goodbye/{token(here, Purpose.GOODBYE, left(here, 'left@example.org'))}"
+
+
+def restore(here: Installation) -> str:
+    """The link of a letter to an address that another one took the place of."""
+    return f"/restore/{token(here, Purpose.RESTORE, left(here, 'moved@example.org'))}"
+
+
+def left(here: Installation, email: str) -> str:
+    here.run("subscriber", "import", here.write("left.csv", f"email\n{email}\n"), "--basis", "a test")
+    here.run("subscriber", "unsubscribe", email)
+    with here.app.app_context():
+        return str(db.session.scalar(sa.select(Subscriber.uid).where(Subscriber.email == email)))
+
+
+def token(here: Installation, purpose: Purpose, uid: str) -> str:
+    return Links(BASE_URL, (SECRET,)).passing_token(purpose, uid, 1, datetime.now(UTC))
+
+
+def test_every_page_is_walked(here: Installation, pages: list[str]) -> None:
+    routes = here.app.url_map.bind("127.0.0.1")
+    assert {routes.match(page.split("?")[0], return_rule=True)[0].rule for page in pages[:-1]} == GET
 
 
 @pytest.mark.parametrize("code", ["en", "fr"])
 def test_every_page_has_the_security_headers_and_no_cookie(here: Installation, pages: list[str], code: str) -> None:
     for page in pages:
         answer = here.site.get(page.split("?")[0], query_string={"lang": code})
-        assert answer.status_code == (404 if page == "/nowhere" else 200), page
+        assert answer.status_code == (404 if page in NOT_THERE else 200), page
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] == "no-referrer"
@@ -93,7 +125,7 @@ def test_every_page_has_the_security_headers_and_no_cookie(here: Installation, p
 
 
 def test_pages_with_a_token_are_not_kept_by_anybody(here: Installation, pages: list[str]) -> None:
-    for page in pages[:12]:
+    for page in pages[:14]:
         assert here.site.get(page).headers["Cache-Control"] == "no-store"
 
 
