@@ -2,7 +2,7 @@
 
 gunicorn --config gunicorn.conf.py "mailer.app:create_app()"
 
-Only the site: letters are sent by `mailer run-due`, every minute from cron, or by one `mailer serve` beside it.
+Only the site: letters are sent by `mailer work` beside it, or by `mailer run-due`, every minute from cron.
 Several processes need a database that several can write to at once: PostgreSQL.
 """
 
