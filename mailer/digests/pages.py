@@ -129,8 +129,8 @@ def as_html(body: "HtmlElement") -> "HtmlElement":
             each.tag = "ol" if look.startswith("ol") else "ul"
         elif each.tag == "hi":
             each.tag = LOOKS.get(look, "span")
-        else:
-            each.tag = NAMES.get(each.tag, each.tag)
+        elif each.tag in NAMES:  # others keep theirs: pages have names that lxml reads and does not write
+            each.tag = NAMES[each.tag]
     return body
 
 

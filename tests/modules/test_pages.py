@@ -212,6 +212,14 @@ def test_html_that_is_badly_broken() -> None:
     assert found.date == DAY
 
 
+@pytest.mark.parametrize("part", ["<b<i>x</b<i>", "<p<b>x", "<scr<script>ipt>x</scr</script>ipt>"])
+def test_an_element_whose_name_could_not_be_written_is_read_over(part: str) -> None:
+    found = page(
+        html(f"<h1>The title of it</h1><p>{WORDS}</p><div>A sentence as it stands. {part}</div><p>{WORDS}</p>")
+    )
+    assert (found.title, found.body.count(WORDS.strip())) == ("The title of it", 2)
+
+
 def test_a_page_of_three_megabytes_is_read_in_seconds() -> None:
     text = "".join(f"<p>{number}: {WORDS}</p>" for number in range(12_000))
     source = html(f"<h1>The title of this page</h1><p>22 September 2023</p>{text}")
