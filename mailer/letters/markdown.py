@@ -20,6 +20,8 @@ TAGS = {
     *("p", "br", "hr", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code"),
     *("em", "strong", "a", "img"),
 }
+# A start tag with what stands behind its name, each value in double quotes.
+VALUED = re.compile(r'<([a-zA-Z][^\s<>"/]*)((?:[^<>"]+|"[^"]*")*+)>')
 ATTRIBUTES = {"*": {"lang", "dir"}, "a": {"href", "title"}, "img": {"src", "alt"}, "ol": {"start"}}
 
 
@@ -43,7 +45,14 @@ def to_html(source: str, *, top: int = 3) -> str:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{level}"
     html = parser().renderer.render(tokens, parser().options, {})
-    return without_marks(nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None))
+    clean = nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None)
+    return without_marks(without_brackets_in_values(clean))
+
+
+def without_brackets_in_values(html: str) -> str:
+    """HTML as a parser wrote it, where an attribute's value may hold < and >. Those become entities: filters on a
+    letter's way look for `<script` without a parser, and ours for `<!--`."""
+    return VALUED.sub(lambda tag: f"<{tag[1]}{tag[2].replace('<', '&lt;').replace('>', '&gt;')}>", html)
 
 
 def addresses(source: str) -> list[str]:
@@ -141,8 +150,13 @@ def block_text(token: Token, before: Token) -> str:
 
 
 def plain(children: Sequence[Token]) -> str:
-    breaks = {"softbreak": " ", "hardbreak": "\n"}
-    return "".join(breaks.get(token.type, token.content) for token in children)
+    return "".join(map(said, children))
+
+
+def said(token: Token) -> str:
+    if token.type == "image":  # whose content is its source
+        return plain(token.children or [])
+    return {"softbreak": " ", "hardbreak": "\n"}.get(token.type, token.content)
 
 
 def target(token: Token) -> str | None:

@@ -12,7 +12,7 @@ from mailer.config import settings
 from mailer.errors import BadInput
 from mailer.languages import language
 from mailer.letters.lint.markup import LARGEST_HTML
-from mailer.letters.markdown import one_line
+from mailer.letters.markdown import one_line, without_brackets_in_values
 from mailer.letters.plain import from_the_right, tidy, underlined
 
 # Invisible characters by which Arabic texts hold names of other scripts together; some inboxes show boxes for them.
@@ -38,7 +38,7 @@ def render(letter: str, code: str, **context: Any) -> Words:
 
         subject = one_line(fill("subject.txt")).translate(WITHOUT_ISOLATES)
         text = tidy(fill("body.txt"))
-        html = inliner().inline(fill("body.html"))
+        html = without_brackets_in_values(inliner().inline(fill("body.html")))
     if language(code).direction == "rtl":
         text = "".join(map(from_the_right, text.splitlines(keepends=True)))
     if (size := len(html.encode())) > LARGEST_HTML:

@@ -146,11 +146,32 @@ PIECES = (
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 def test_nothing_that_announcements_may_say_is_taken_for_a_fault(letters: Letters, source: str) -> None:
     """D-11: both parts are made of the same words."""
+    assert_is_no_fault(letters, source)
+
+
+def assert_is_no_fault(letters: Letters, source: str) -> None:
     add = both(
         in_part(1, lambda words: f"{words}\n{markdown.to_text(source)}\n."),
         in_part(2, lambda words: words.replace("</body>", f"{markdown.to_html(source)}</body>.")),
     )
     assert lint.check(add(letters.digests["en"])) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["<img src=x onerror=go()>", "<script>go()</script>", "--> x <!--", "<p style='background: url(x)'>", "&amp;lt;"],
+)
+@pytest.mark.parametrize(
+    "source", ["![{}](https://example.org/a)", '[x](https://example.org/a "{}")', "{}", "<p `{}`>"]
+)
+def test_words_about_html_are_not_taken_for_html(letters: Letters, source: str, words: str) -> None:
+    """D-11, D-38, D-189: in a value of an attribute neither."""
+    assert_is_no_fault(letters, source.format(words))
+
+
+def test_a_script_in_an_element_is_found_behind_words_about_one(letters: Letters) -> None:
+    spoilt = in_part(2, lambda words: words.replace("<h1", '<h1 title="x onclick=y" onclick="z"', 1))
+    assert [fault.rule for fault in lint.check(spoilt(letters.digests["en"]))] == ["D-189"]
 
 
 # Bytes that are no mail.
