@@ -247,6 +247,7 @@ def test_wherever_they_are_read_they_stay_words(here: Installation, watched: Wat
         assert titles() <= headings
     watched.show(in_feed(here))
     watched.is_quiet()
+    assert titles() <= watched.headings()
 
 
 def titles() -> set[str]:
