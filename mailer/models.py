@@ -576,6 +576,7 @@ class Run(Base):
     beat_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     journaled: Mapped[int] = mapped_column(BigInteger, default=0)  # octets that its journal held at the last beat
     rate: Mapped[float] = mapped_column(default=0.0)  # letters accepted a second, lately
+    sessions: Mapped[int] = mapped_column(default=0)  # connections to the mail server that were open at the last beat
 
     __table_args__: Any = ({"sqlite_autoincrement": True},)  # no number is given twice
 

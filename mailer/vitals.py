@@ -31,6 +31,7 @@ class Sender(NamedTuple):
     digest: int | None  # None: the letters that belong to no digest
     host: str
     rate: float  # letters accepted a second
+    sessions: int  # connections to the mail server that are open
     silent: float  # seconds since its last sign of life; one that is alive gives one every second
 
     @property
@@ -84,8 +85,8 @@ def age(since: datetime | None) -> float:
 
 def senders() -> list[Sender]:
     at = clock(db.session())
-    rows = db.session.execute(select(Run.digest_id, Run.host, Run.rate, Run.beat_at).order_by(Run.id))
-    return [Sender(digest, host, rate, (at - beat_at).total_seconds()) for digest, host, rate, beat_at in rows]
+    rows = db.session.execute(select(Run.digest_id, Run.host, Run.rate, Run.sessions, Run.beat_at).order_by(Run.id))
+    return [Sender(*row[:-1], (at - row.beat_at).total_seconds()) for row in rows]
 
 
 def backlog() -> Backlog:

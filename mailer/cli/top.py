@@ -123,10 +123,10 @@ def digests(statuses: list[Status]) -> "Table":
 
 
 def senders() -> "Table":
-    made = table("Senders", "works on", "host", "rate", "last sign of life")
+    made = table("Senders", "works on", "host", "sessions", "rate", "last sign of life")
     for sender in vitals.senders():
         scope = f"digest {sender.digest}" if sender.digest else "single letters"
-        made.add_row(scope, sender.host, f"{sender.rate:.1f}/s", f"{duration(sender.silent)} ago")
+        made.add_row(scope, sender.host, str(sender.sessions), f"{sender.rate:.1f}/s", f"{duration(sender.silent)} ago")
     return made
 
 

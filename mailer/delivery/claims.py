@@ -124,10 +124,10 @@ def begin_run(digest_id: int | None, seat: int, uid: str, place: Place) -> OwnRu
         return OwnRun(run.id, run.uid, digest_id)
 
 
-def beat(run_id: int, rate: float, journaled: int) -> None:
-    """A sign of life."""
+def beat(run_id: int, rate: float, journaled: int, sessions: int) -> None:
+    """A sign of life. `sessions`: how many are open."""
     with transaction() as session:
-        standing = {"beat_at": clock(session), "rate": rate, "journaled": journaled}
+        standing = {"beat_at": clock(session), "rate": rate, "journaled": journaled, "sessions": sessions}
         session.execute(update(Run).where(Run.id == run_id).values(standing))
 
 

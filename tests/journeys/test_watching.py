@@ -1,5 +1,6 @@
 """An installation seen by those who watch over it: /healthz, /metrics, `mailer top`."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,8 @@ from sqlalchemy import text
 from mailer.db import now, transaction
 
 from ..installation import Installation
+from ..servers.smtp import PATIENCE
+from .test_processes import finish, start
 
 TOKEN = "a token that opens the metrics"
 
@@ -148,6 +151,20 @@ def test_top_shows_what_goes_out_and_what_goes_wrong(here: Installation) -> None
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_top_tells_how_many_connections_a_sender_has_open(here: Installation) -> None:
+    here.imported(300)
+    here.configure(SEND_RATE=10, SEND_SESSIONS=2)
+    process = start(here, "digest", "send", here.draft(), "--yes")
+    here.mail_server.wait_for(10)
+    deadline = time.monotonic() + PATIENCE
+    while (senders := here.json("top")["senders"]) and senders[0]["sessions"] != 2:
+        assert time.monotonic() < deadline, senders
+        time.sleep(0.2)
+    assert senders
+    process.terminate()
+    finish(process)
+
+
 def test_top_of_an_idle_installation_is_short(here: Installation) -> None:
     assert here.run("top", "--once").stdout.splitlines() == [
         "Frontier Technologies: 0 confirmed, 0 pending",
