@@ -263,7 +263,7 @@ def insert_or_lock(session: Session, model: type[Base], *unique: str, **values: 
 
 
 def write_whole(session: Session, row: Base) -> None:
-    """Write all of a row, changed or not, and let go of it. The session's own way takes four times as long."""
+    """Write all of a row, changed or not, and let go of it. The session's own way takes several times as long."""
     columns = row.__table__.columns
     values = {column.key: getattr(row, column.key) for column in columns if not column.primary_key}
     session.connection().execute(whole_row(type(row)), {"row": row.id, **values})  # type: ignore[attr-defined]

@@ -49,8 +49,10 @@ def day(value: dt.date) -> str:
 
 
 def days(number: int) -> str:
-    """`28 days`, as readers of the language in force write it."""
-    return format_unit(number, "duration-day", locale=str(get_locale() or SOURCE))
+    """`28 days`, or `3 years` for 1095, as readers of the language in force write it."""
+    years, rest = divmod(number, 365)
+    count, unit = (number, "day") if rest else (years, "year")
+    return format_unit(count, f"duration-{unit}", locale=str(get_locale() or SOURCE))
 
 
 def day_in(value: dt.date, code: str) -> str:

@@ -103,8 +103,8 @@ class Run:
     def beat(self) -> None:
         """Show that we are alive, and see whether we may go on."""
         self.beat_at = time.monotonic()
-        is_open = sum(session.is_open for session in self.sessions)
-        claims.beat(self.row.id, self.meter.rate(), self.journal.size, is_open)
+        sessions = sum(session.is_open for session in self.sessions)
+        claims.beat(self.row.id, self.meter.rate(), self.journal.size, sessions)
         if not self.still_held():
             self.desk.close(
                 DatabaseError("the database ended our connection, and another sender may have begun; run it again")

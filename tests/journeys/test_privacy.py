@@ -17,5 +17,11 @@ def test_it_says_who_keeps_what_and_for_how_long(here: Installation, code: str) 
     assert "news@lists.example.org" in notice
 
 
+def test_whole_years_are_called_so(here: Installation) -> None:
+    notice = here.site.get("/privacy").text
+    assert "3 years" in notice
+    assert "28 days" in notice
+
+
 def test_where_no_organisation_is_named_none_is(here: Installation) -> None:
     assert "Who is responsible" not in here.site.get("/privacy").text
