@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -193,23 +194,31 @@ def turn_to_write() -> Iterator[None]:
         lock.release()
 
 
+@dataclass
+class Step:
+    """Part of a transaction, and whether it is to be kept."""
+
+    keep: bool
+
+
 @contextmanager
-def step(session: Session, *, keep: bool) -> Iterator[None]:
-    """Part of a transaction: done for good or, unless `keep`, undone at its end. Either way it takes the same time, so
-    that nobody can tell from an answer's time what was found.
+def step(session: Session, *, keep: bool) -> Iterator[Step]:
+    """Part of a transaction: done for good or, unless it is to be kept, undone at its end; what is done in it may still
+    decide that. Either way it takes the same time, so that nobody can tell from an answer's time what was found.
 
     The savepoint is the connection's: one of the session costs several times as much.
     """
     session.flush()  # what was changed before is no part of this
     savepoint = session.connection().begin_nested()
+    taken = Step(keep)
     try:
-        yield
+        yield taken
         session.flush()
     except BaseException:
         with suppress(exc.DBAPIError):  # a database in trouble has undone everything, too
             undo(session, savepoint)
         raise
-    if keep:
+    if taken.keep:
         savepoint.commit()
     else:
         undo(session, savepoint)

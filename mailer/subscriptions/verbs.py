@@ -80,22 +80,21 @@ def ask(
     """
     at = now()
     welcome = not must_not_be_mailed(session, person.address) and may_write
-    with step(session, keep=welcome):
+    with step(session, keep=False) as answering:
         subscription = find_or_create(session, on, person, at)
         last = account.last_letters(session, subscription.subscriber_id)
         kind = letter_for(subscription, last, at) if welcome else None
-        asks = kind is LetterKind.CONFIRMATION
-        with step(session, keep=kind is not None):
-            write(session, subscription, kind or LetterKind.CONFIRMATION, at, person.language if asks else None)
-            with step(session, keep=asks):
-                recognise(subscription.subscriber, person.address)
-                begin(subscription, last, at)
-                chosen = choose(session, subscription, person)
-                record(session, subscription, ConsentKind.ASKED, evidence, at, chosen)
-                finish(session, subscription)
-                # Both rows, even if nothing of them has changed: it is done for every state alike.
-                write_whole(session, subscription.subscriber)
-                write_whole(session, subscription)
+        answering.keep, asks = kind is not None, kind is LetterKind.CONFIRMATION
+        write(session, subscription, kind or LetterKind.CONFIRMATION, at, person.language if asks else None)
+        with step(session, keep=asks):
+            recognise(subscription.subscriber, person.address)
+            begin(subscription, last, at)
+            chosen = choose(session, subscription, person)
+            record(session, subscription, ConsentKind.ASKED, evidence, at, chosen)
+            finish(session, subscription)
+            # Both rows, even if nothing of them has changed: it is done for every state alike.
+            write_whole(session, subscription.subscriber)
+            write_whole(session, subscription)
 
 
 def ask_again(token: str, evidence: Evidence) -> None:
