@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import MAXYEAR, MINYEAR, date, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
 from typing import Any, ParamSpec, TypeVar
 
 import click
@@ -19,6 +19,7 @@ from mailer.app import create_app
 from mailer.db import db
 from mailer.errors import BadAddress
 from mailer.lists import the_list
+from mailer.localtime import local, zone
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -113,6 +114,12 @@ class Moment(click.ParamType[datetime]):
         if found is None or found.year in (MINYEAR, MAXYEAR):  # which it may not have in another time zone
             self.fail(f"{value!r} is not a time like 2026-01-31T09:30", param, ctx)
         return found
+
+
+def in_our_zone(at: datetime) -> datetime:
+    """A time in the list's time zone, which it is meant in unless it names another."""
+    # By way of UTC: a time that the clocks leave out is shown as the one it stands for.
+    return local((at if at.tzinfo else at.replace(tzinfo=zone())).astimezone(UTC))
 
 
 @contextmanager

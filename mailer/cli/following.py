@@ -25,14 +25,14 @@ from mailer.vitals import TROUBLES
 PATIENCE = 15.0  # seconds until somebody who watches is told that no worker has begun
 
 
-def send(digest_id: int, stop: threading.Event, *, forced: bool) -> Status:
+def send(digest_id: int, stop: threading.Event, *, forced: bool, limit: int | None) -> Status:
     """Send it, or watch workers do that. Raises as `sending.send` does."""
     with with_tally(digest_id):
         if settings().engine == "celery":
             hand_out(digest_id, forced=forced)
             return follow(digest_id, stop)
         with live_line(digest_id) as watch:
-            return sending.send(digest_id, stop=stop, watch=watch, forced=forced)
+            return sending.send(digest_id, stop=stop, watch=watch, forced=forced, limit=limit)
 
 
 @contextmanager
@@ -69,12 +69,21 @@ def with_tally(digest_id: int) -> Iterator[None]:
         ) from error
 
 
-def conclude(status: Status, *, interrupted: bool, wants_json: bool) -> None:
-    """Print the account. Raises Interrupted while letters are left that the next run will try."""
+def conclude(status: Status, *, interrupted: bool, wants_json: bool, limited: bool) -> None:
+    """Print the account. Raises Interrupted while letters are left that the next run will try, but for those that
+    were left on purpose."""
     if wants_json:
         as_json(status.as_json())
     else:
         say(looking.describe(status))
+    if limited and status.state is DigestState.PAUSED:
+        words = f"paused; look what became of them, then let it go on: 'mailer digest resume {status.digest}'"
+        click.echo(words, err=True)
+    else:
+        say_what_is_left(status, interrupted=interrupted)
+
+
+def say_what_is_left(status: Status, *, interrupted: bool) -> None:
     tally, again = status.tally, f"go on with 'mailer digest send {status.digest}'"
     if status.state is DigestState.CANCELLED:
         raise Interrupted(f"digest {status.digest} was cancelled meanwhile; nothing more goes out")

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count as moments
 from itertools import repeat
 from math import ceil
@@ -53,14 +54,28 @@ SETTLE_PATIENCE = (0.0, 1.0, 5.0)
 Watch = Callable[[Meter], None]
 
 
+@dataclass
+class Budget:
+    """How many letters may still be tried, and what is to be done when none may."""
+
+    left: int
+    when_spent: Callable[[], None]
+
+
 class Run:
     """One pass over a scope's due letters, by a courier with a few sessions."""
 
     def __init__(
-        self, digest_id: int | None, seat: int, sessions: int, stop: threading.Event, still_held: Callable[[], bool]
+        self,
+        digest_id: int | None,
+        seat: int,
+        sessions: int,
+        stop: threading.Event,
+        still_held: Callable[[], bool],
+        budget: Budget | None = None,
     ) -> None:
         """Raises JournalError if there is no place for its journal, DatabaseError."""
-        self.config, self.stop, self.still_held = settings(), stop, still_held
+        self.config, self.stop, self.still_held, self.budget = settings(), stop, still_held, budget
         folder, uid = Path(self.config.journal_folder), fresh_uid()
         self.journal = Journal(folder, uid)  # first: a run without a journal is taken for dead
         try:
@@ -130,6 +145,14 @@ class Run:
             self.desk.close()
         elif claim.found and not claim.letters:  # all of them left the list: look further at once
             self.desk.news.set()
+        if self.budget:
+            self.spend(self.budget, len(claim.letters) - len(untouched))
+
+    def spend(self, budget: Budget, letters: int) -> None:
+        budget.left -= letters
+        if not (budget.left or self.out or self.desk.closed):
+            budget.when_spent()
+            self.desk.close()
 
     def wanted(self) -> int:
         """How many letters to claim: twice as many as before when those went out quickly, and where a rate is set no
@@ -141,7 +164,8 @@ class Run:
             self.ahead *= 2
         moment = ceil(self.desk.pace.rate * MOMENT) or MOST_AHEAD
         self.ahead = min(self.ahead, moment, MOST_AHEAD)
-        return max(0, self.ahead - waiting)
+        wanted = max(0, self.ahead - waiting)
+        return min(wanted, self.budget.left) if self.budget else wanted
 
     def supply(self, claim: Claim, wanted: int, *, in_trouble: bool) -> None:
         """Hand claimed letters to the courier, but for those to a provider that refuses everybody."""
@@ -243,18 +267,20 @@ def deliver(
     sessions: int = 1,
     stop: threading.Event | None = None,
     watch: Watch = lambda _: None,
+    budget: Budget | None = None,
 ) -> None:
     """Deliver what is due of a digest, or of the outbox (None). Raises Busy if another process is at it.
 
-    `seat`: several may work on one digest side by side, each in a seat of its own.
+    `seat`: several may work on one digest side by side, each in a seat of its own. `budget`: if it is not to go on
+    until nothing is due.
     """
     stop = stop or threading.Event()
     with exclusive(scope(digest_id, seat)) as still_held:
         recovery.recover(digest_id, seat)
-        Run(digest_id, seat, sessions, stop, still_held).work(watch)
+        Run(digest_id, seat, sessions, stop, still_held, budget).work(watch)
         while not stop.is_set() and recovery.recover(digest_id, seat):  # somebody in another seat died meanwhile
-            Run(digest_id, seat, sessions, stop, still_held).work(watch)
+            Run(digest_id, seat, sessions, stop, still_held, budget).work(watch)
         # A letter that one person waits for is worth a second copy; of a digest nobody wants two.
         resend = digest_id is None or settings().on_unknown == "resend"
         if resend and not stop.is_set() and ledger.resend_unknown(digest_id):
-            Run(digest_id, seat, sessions, stop, still_held).work(watch)
+            Run(digest_id, seat, sessions, stop, still_held, budget).work(watch)

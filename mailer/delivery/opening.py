@@ -19,17 +19,33 @@ from mailer.errors import MailServerError
 
 # RFC 5321 4.5.3.2. A shorter wait at the final dot makes duplicates of letters that were only slow to be accepted.
 TIMEOUTS = {
-    Phase.CONNECT: 30.0,
+    Phase.CONNECT: 300.0,  # until the greeting
     Phase.STARTTLS: 120.0,
     Phase.AUTH: 120.0,
     Phase.MAIL: 300.0,
     Phase.RCPT: 300.0,
-    Phase.DATA: 180.0,
+    Phase.DATA: 120.0,
     Phase.DOT: 600.0,
     Phase.LONE_DOT: 600.0,
     Phase.RSET: 300.0,
     Phase.NOOP: 300.0,
 }
+
+
+CONNECT_SECONDS = 30.0  # for the connection itself
+
+
+class Patient(smtplib.SMTP):
+    """Gives a busy server longer to greet than a dead one to be reached."""
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        opened: socket.socket = super()._get_socket(host, port, min(timeout, CONNECT_SECONDS))  # type: ignore[misc]
+        opened.settimeout(timeout)
+        return opened
+
+
+class PatientTls(Patient, smtplib.SMTP_SSL):
+    """The same, with TLS from the first byte."""
 
 
 def timeouts(config: Config) -> dict[Phase, float]:
@@ -64,9 +80,9 @@ def open_connection(mail: flask_mail.Mail, config: Config) -> smtplib.SMTP:
 
 def connect(mail: flask_mail.Mail, name: str, wait: float) -> smtplib.SMTP:
     if mail.use_ssl:
-        host: smtplib.SMTP = smtplib.SMTP_SSL(mail.server, mail.port, name, timeout=wait, context=trusted())
+        host: smtplib.SMTP = PatientTls(mail.server, mail.port, name, timeout=wait, context=trusted())
     else:
-        host = smtplib.SMTP(mail.server, mail.port, name, timeout=wait)
+        host = Patient(mail.server, mail.port, name, timeout=wait)
     if host.sock:  # a small write must not wait for the server to acknowledge the one before
         host.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return host

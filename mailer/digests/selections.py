@@ -60,6 +60,13 @@ def people(session: Session, digest: Digest) -> Select[int, str, int]:
     return columns.add_columns(selection.label("selection")).where(selection != 0)
 
 
+def tally(session: Session, digest: Digest) -> dict[Pair, int]:
+    """How many people would get which edition."""
+    found = people(session, digest).subquery()
+    query = select(found.c.language, found.c.selection, func.count()).group_by(found.c.language, found.c.selection)
+    return {Pair(language, selection): count for language, selection, count in session.execute(query)}
+
+
 def in_use(session: Session, digest: Digest) -> list[Pair]:
     found = people(session, digest).subquery()
     rows = session.execute(select(found.c.language, found.c.selection).distinct())

@@ -4,6 +4,7 @@ Every step may be run again: a digest that was interrupted goes on where it stop
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -20,7 +21,7 @@ from mailer.config import settings
 from mailer.db import db, exclusive, now, take_turns, transaction
 from mailer.delivery import account, engine, ledger, recovery
 from mailer.delivery.account import ReportLine, Tally
-from mailer.delivery.engine import Watch
+from mailer.delivery.engine import Budget, Watch
 from mailer.delivery.envelope import Parcel
 from mailer.delivery.outcomes import Outcome
 from mailer.delivery.session import Session as SmtpSession
@@ -74,6 +75,27 @@ def status(digest_id: int) -> Status:
     digest = compose.find(digest_id)
     next_at = account.next_due(digest.id)
     return Status(digest.id, digest.state, account.tally(digest.id), next_at, account.rate(digest.id))
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Whom a digest would go to: how many in which language, and how many different letters there would be."""
+
+    languages: Mapping[str, int]
+    editions: int
+
+    @property
+    def count(self) -> int:
+        return sum(self.languages.values())
+
+
+def forecast(digest: Digest) -> Forecast:
+    """If it were enlisted now."""
+    found = selections.tally(db.session(), digest)
+    languages = Counter[str]()
+    for pair, count in sorted(found.items()):
+        languages[pair.language] += count
+    return Forecast(dict(languages), len(found))
 
 
 def audience(digest: Digest) -> int:
@@ -210,17 +232,26 @@ def set_rate(digest_id: int, rate: int) -> None:
         lock(session, digest_id).rate = rate
 
 
-def send(digest_id: int, *, stop: threading.Event, watch: Watch = lambda _: None, forced: bool = False) -> Status:
-    """Freeze, enlist and deliver, or go on with what is left. `forced`: whatever preflight says.
+def send(
+    digest_id: int,
+    *,
+    stop: threading.Event,
+    watch: Watch = lambda _: None,
+    forced: bool = False,
+    limit: int | None = None,
+) -> Status:
+    """Freeze, enlist and deliver, or go on with what is left. `forced`: whatever preflight says. `limit`: how many
+    letters to try, after which the digest is paused.
 
     Raises Busy if another process is sending it, MailServerError if the server stays in trouble: nothing is lost.
     """
     begin(digest_id, forced=forced)
-    deliver(digest_id, stop=stop, watch=watch)
+    budget = Budget(limit, partial(pause_what_is_left, digest_id)) if limit else None
+    deliver(digest_id, stop=stop, watch=watch, budget=budget)
     while compose.find(digest_id).state is DigestState.SENDING and account.holds_back(digest_id):
         if stop.wait(POLL_SECONDS):
             break
-        deliver(digest_id, stop=stop, watch=watch)
+        deliver(digest_id, stop=stop, watch=watch, budget=budget)
     return status(digest_id)
 
 
@@ -235,10 +266,18 @@ def begin(digest_id: int, *, forced: bool = False) -> None:
         enlist(digest_id, approve(digest_id, used, forced=forced))
 
 
-def deliver(digest_id: int, *, seat: int = 0, stop: threading.Event, watch: Watch = lambda _: None) -> None:
+def deliver(
+    digest_id: int,
+    *,
+    seat: int = 0,
+    stop: threading.Event,
+    watch: Watch = lambda _: None,
+    budget: Budget | None = None,
+) -> None:
     """Deliver what is due of a digest that is being sent. Raises as `send` does."""
     if compose.find(digest_id).state is DigestState.SENDING:
-        engine.deliver(digest_id, seat=seat, sessions=settings().send_sessions, stop=stop, watch=watch)
+        sessions = settings().send_sessions
+        engine.deliver(digest_id, seat=seat, sessions=sessions, stop=stop, watch=watch, budget=budget)
         finish(digest_id)
 
 
@@ -315,6 +354,13 @@ def pause(digest_id: int) -> None:
         lock(session, digest_id).move(DigestState.PAUSED)
 
 
+def pause_what_is_left(digest_id: int) -> None:
+    """Unless nothing is left of it, or somebody stopped it meanwhile."""
+    if account.tally(digest_id).open:
+        with suppress(NotAllowed):
+            pause(digest_id)
+
+
 def resume(digest_id: int) -> None:
     """Raises NotAllowed for a digest that is not paused."""
     with transaction() as session:
@@ -336,14 +382,36 @@ def cancel(digest_id: int) -> None:
         finish(digest_id)
 
 
-def retry(digest_id: int, which: str) -> int:
+@dataclass(frozen=True)
+class Narrower:
+    """Which of the letters are meant: those to a domain, those whose fate was written down since a time."""
+
+    domain: str | None = None
+    since: datetime | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        if self.domain:
+            theirs = Subscriber.email_key.endswith(f"@{self.domain}", autoescape=True)
+            yield Delivery.subscriber_id.in_(select(Subscriber.id).where(theirs))
+        if self.since:
+            yield Delivery.settled_at >= self.since
+
+    def __str__(self) -> str:
+        to = f", to {self.domain}" if self.domain else ""
+        return to + (f", since {self.since.isoformat()}" if self.since else "")
+
+
+ALL_OF_THEM = Narrower()
+
+
+def retry(digest_id: int, which: str, narrower: Narrower = ALL_OF_THEM) -> int:
     """Queue again the letters that `failed`, as they would be now, or those whose fate is `unknown`, as they were: the
     same bytes, the same Message-ID. How many."""
     with transaction() as session:
         digest = lock(session, digest_id)
         if digest.state not in (DigestState.SENT, DigestState.SENDING):
             raise NotAllowed(f"digest {digest_id} is {digest.state}: there is nothing to retry")
-        rows = and_(ledger.in_scope(digest_id), Delivery.state.in_(RETRYABLE[which]))
+        rows = and_(ledger.in_scope(digest_id), Delivery.state.in_(RETRYABLE[which]), *narrower.conditions())
         if which == "failed":
             count = renew(session, digest, rows)
         else:

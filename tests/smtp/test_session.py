@@ -15,7 +15,8 @@ from mailer.app import create_app
 from mailer.config import Config
 from mailer.db import db
 from mailer.delivery.envelope import Parcel
-from mailer.delivery.outcomes import Outcome
+from mailer.delivery.opening import timeouts
+from mailer.delivery.outcomes import Outcome, Phase
 from mailer.delivery.protocol import Begun, Broken, Event, ServerRefuses, ServerTrouble, Settled
 from mailer.delivery.session import Session
 from mailer.states import DeliveryState
@@ -53,6 +54,21 @@ def session(tmp_path: Path, port: int, **settings: Any) -> Iterator[Session]:
         finally:
             opened.close()
             db.engine.dispose()
+
+
+RFC_5321 = {  # minutes, 4.5.3.2
+    Phase.CONNECT: 5,
+    Phase.MAIL: 5,
+    Phase.RCPT: 5,
+    Phase.DATA: 2,
+    Phase.DOT: 10,
+}
+
+
+@pytest.mark.parametrize("phase", RFC_5321)
+def test_a_server_may_take_as_long_as_the_standard_grants_it(phase: Phase) -> None:
+    """D-71."""
+    assert timeouts(Config())[phase] == 60 * RFC_5321[phase]
 
 
 def parcel(number: int = 0, message: bytes = LETTER) -> Parcel:
