@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,9 @@ from .installation import SECRET, Installation
 from .servers import postgres
 from .servers.browser import ADVICE, chromium, find_chromium
 from .servers.smtp import PATIENCE, SmtpServer
+
+# Who runs the tests in the background has SIGINT ignored, and so would every program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # On a busy machine an example may take any time, and a page too.
 settings.register_profile("patient", deadline=None)

@@ -120,6 +120,8 @@ def show_audience(digest: Digest, expect: int | None, at: datetime | None, *, fo
         tell(digest.id, f"{looking.describe(sending.status(digest.id))}; nothing was sent", wants_json=wants_json)
         return
     found = sending.forecast(digest)
+    if not found.count:
+        raise sending.nobody(digest.id)
     check_audience(found.count, expect, digest.id)
     checking.warn(digest, at, forced=forced)
     if wants_json:

@@ -41,6 +41,10 @@ def test_a_dry_run_refuses_what_sending_would_refuse(here: Installation) -> None
     assert "image-text" in here.error("digest", "send", here.draft(SILENT), "--dry-run")
 
 
+def test_a_dry_run_refuses_what_nobody_would_get(here: Installation) -> None:
+    assert "nobody would get digest" in here.error("digest", "send", here.draft(), "--dry-run")
+
+
 @pytest.mark.usefixtures("people")
 def test_a_dry_run_of_a_digest_under_way_is_its_account(here: Installation) -> None:
     digest = here.draft()
