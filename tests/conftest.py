@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,12 @@ from .installation import SECRET, Installation
 from .servers import postgres
 from .servers.browser import ADVICE, chromium, find_chromium
 from .servers.smtp import PATIENCE, SmtpServer
+
+# Databases by the thousand, and none of them needs a disk: in memory they are made several times as fast.
+MEMORY, ROOM = Path("/dev/shm"), 4_000_000_000
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+    os.environ["TMPDIR"] = str(MEMORY)  # for whatever a test starts, too
+    tempfile.tempdir = None
 
 # Who runs the tests in the background has SIGINT ignored, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -85,7 +85,7 @@ def test_a_person_changes_what_comes_pauses_leaves_and_takes_that_back(here: Ins
     visitor.sees("Pause the mails")
     day = date(datetime.now(UTC).year + 1, 1, 1)
     visitor.write_new_year("First day on which you want mail again", day)
-    saved(visitor, "Until %(date)s", date=day_in(day, visitor.code))
+    saved(visitor, "Mail comes again on %(date)s", date=day_in(day, visitor.code))
     visitor.follow("Unsubscribe")
     visitor.sees("Leave this list?")
     visitor.press("Unsubscribe")
