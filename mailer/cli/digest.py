@@ -11,10 +11,10 @@ from mailer import audit
 from mailer.cli import checking, dispatching, editing, looking, proofs, scheduling
 from mailer.cli.common import ID, Day, Moment, as_json, in_our_zone, say, with_app
 from mailer.cli.looking import digest_id_argument, json_option
-from mailer.digests import announcements, introductions, sending
+from mailer.digests import announcements, introductions, retrying, sending
 from mailer.digests import compose as composing
 from mailer.digests.compose import Choice, Wishes
-from mailer.digests.sending import Narrower
+from mailer.digests.retrying import Narrower
 from mailer.states import Frequency
 
 
@@ -165,5 +165,5 @@ def retry(digest_id: int, which: str | None, domain: str | None, since: datetime
         raise click.UsageError("say which: --failed or --unknown")
     narrower = Narrower(domain and domain.rpartition("@")[2].lower(), since and in_our_zone(since))
     audit.note_now("digest retry", f"digest {digest_id}, {which}{narrower}")
-    count = sending.retry(digest_id, which, narrower)
+    count = retrying.retry(digest_id, which, narrower)
     say(f"{count} letters are queued again" + (f": 'mailer digest send {digest_id}'" if count else ""))
