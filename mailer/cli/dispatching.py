@@ -130,7 +130,8 @@ def show_audience(digest: Digest, expect: int | None, at: datetime | None, *, fo
     say(would_send(digest, found.count, at))
     for language, count in found.languages.items():
         say(f"  {language:<3}  {count:>9,}")
-    say(f"in {found.editions} different {'letter' if found.editions == 1 else 'letters'}; nothing was sent")
+    letters = "the same letter for everybody" if found.editions == 1 else f"{found.editions:,} different letters"
+    say(f"{letters}; nothing was sent")
 
 
 def make_sure(digest: Digest, at: datetime | None, expect: int | None, *, ask_first: bool, forced: bool) -> None:
