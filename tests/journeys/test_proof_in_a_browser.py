@@ -26,13 +26,16 @@ def site(here: Installation) -> Iterator[str]:
 
 
 def asked(browser: Browser, url: str, code: str = "en", **options: object) -> Page:
-    """The page that asks, after the form was sent."""
+    """The page that asks, after the form was sent, with all that it loads; without motion: a colour on its way has no
+    contrast to measure."""
     elsewhere = {"X-Forwarded-For": "198.51.100.7"}
-    context = browser.new_context(**{"extra_http_headers": elsewhere, **options})  # type: ignore[arg-type]
+    context = browser.new_context(**{"extra_http_headers": elsewhere, "reduced_motion": "reduce", **options})  # type: ignore[arg-type]
     page = context.new_page()
     page.goto(f"{url}/?lang={code}")
     page.locator("#email").fill("ada@example.org")
     page.locator("form button").click()
+    page.wait_for_url("**/subscribe*")
+    page.wait_for_load_state()
     return page
 
 
