@@ -117,7 +117,7 @@ class Conversation:
 
     last: Event = Event.OPEN
     bodies: list[str] = field(default_factory=list)  # to whom, in their order
-    unanswered: str = ""  # whose body got no reply
+    unanswered: str = ""  # whose letter was asked for, and got no reply
 
 
 class Record:
@@ -146,12 +146,12 @@ class Record:
         if take:
             take(event, conversation)
 
-    def add_data(self, event: dict[str, Any], _: Conversation) -> None:
+    def add_data(self, event: dict[str, Any], conversation: Conversation) -> None:
         self.prompted.add(event["to"])
+        conversation.unanswered = event["to"]
 
     def add_body(self, event: dict[str, Any], conversation: Conversation) -> None:
         conversation.bodies.append(event["to"])
-        conversation.unanswered = event["to"]
 
     def add_replied(self, _: dict[str, Any], conversation: Conversation) -> None:
         conversation.unanswered = ""

@@ -199,6 +199,16 @@ def test_nobody_is_in_doubt_whose_letter_was_never_asked_for() -> None:
     assert found(story.facts(blows=1)) == set(), "killed between the 354 and the body"
 
 
+def test_a_server_that_died_after_asking_for_a_letter_explains_that_it_was_put_off() -> None:
+    """Its body had begun, and the server did not live to write that down."""
+    story = told()
+    lose(story)
+    story.states[BEN] = "deferred"
+    assert "invented" in found(story.facts(blows=1))
+    story.events.append({"event": Event.DATA, "connection": 7, "to": BEN})
+    assert "invented" not in found(story.facts(blows=1))
+
+
 def test_who_was_queued_again_may_have_a_second_copy_of_the_same_bytes() -> None:
     story = told()
     story.connection = 2
