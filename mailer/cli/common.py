@@ -89,6 +89,18 @@ def parse_address(given: str) -> Address:
 ID = click.IntRange(1, 2**31 - 1)
 
 
+class Domain(click.ParamType[str]):
+    """What stands behind the @ of addresses, as they are stored: in lower case, in ASCII."""
+
+    name = "domain"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return addresses.parse(f"reader@{value.removeprefix('@')}").domain
+        except BadAddress as error:
+            self.fail(f"{value!r} is not a domain like example.org: {error}", param, ctx)
+
+
 class Day(click.ParamType[date]):
     """A date like 2026-01-31."""
 

@@ -9,7 +9,7 @@ import click
 
 from mailer import audit
 from mailer.cli import checking, dispatching, editing, looking, proofs, scheduling
-from mailer.cli.common import ID, Day, Moment, as_json, in_our_zone, say, with_app
+from mailer.cli.common import ID, Day, Domain, Moment, as_json, in_our_zone, say, with_app
 from mailer.cli.looking import digest_id_argument, json_option
 from mailer.digests import announcements, introductions, retrying, sending
 from mailer.digests import compose as composing
@@ -149,7 +149,7 @@ def cancel(digest_id: int) -> None:
 @digest_id_argument
 @click.option("--failed", "which", flag_value="failed", help="Those that bounced or were blocked.")
 @click.option("--unknown", "which", flag_value="unknown", help="Those whose fate nobody knows.")
-@click.option("--domain", metavar="D", help="Only those to addresses of this domain.")
+@click.option("--domain", type=Domain(), metavar="D", help="Only those to addresses of this domain.")
 @click.option("--since", type=Moment(), metavar="TIME", help="Only those whose fate was last written down since then.")
 @with_app
 def retry(digest_id: int, which: str | None, domain: str | None, since: datetime | None) -> None:
@@ -163,7 +163,7 @@ def retry(digest_id: int, which: str | None, domain: str | None, since: datetime
     """
     if which is None:
         raise click.UsageError("say which: --failed or --unknown")
-    narrower = Narrower(domain and domain.rpartition("@")[2].lower(), since and in_our_zone(since))
+    narrower = Narrower(domain, since and in_our_zone(since))
     audit.note_now("digest retry", f"digest {digest_id}, {which}{narrower}")
     count = retrying.retry(digest_id, which, narrower)
     say(f"{count} letters are queued again" + (f": 'mailer digest send {digest_id}'" if count else ""))

@@ -117,3 +117,15 @@ def test_what_one_provider_refused_for_a_while_is_tried_again_by_itself(here: In
     here.run("digest", "send", digest)
     assert sorted(mail.to for mail in here.mail_server.mails) == ["a@living.example", "b@living.example"]
     assert (here.status(digest)["accepted"], here.status(digest)["bounced"]) == (2, 2)
+
+
+def test_the_domain_of_letters_is_named_as_people_write_it(here: Installation) -> None:
+    rows = "email\na@bücher.example\nb@example.org\n"
+    here.run("subscriber", "import", here.write("people.csv", rows), "--basis", "a test")
+    here.mail_server.answer("RCPT", "@", "550 5.1.1 no such user", times=2)
+    digest = here.draft()
+    here.run("digest", "send", digest, "--yes")
+    for nonsense in ("bücher", "a b.example", ""):
+        said = here.run("digest", "retry", digest, "--failed", "--domain", nonsense, code=2).stderr
+        assert "--domain" in said
+    assert "1 letters" in here.run("digest", "retry", digest, "--failed", "--domain", "Bücher.example").stdout
