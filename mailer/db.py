@@ -4,9 +4,8 @@ import fcntl
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -15,17 +14,19 @@ from typing import Any
 from flask import current_app, has_request_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
+    Boolean,
     Connection,
     DateTime,
     Dialect,
     Engine,
     MetaData,
-    NestedTransaction,
+    Table,
     Update,
     bindparam,
     event,
     exc,
     func,
+    inspect,
     select,
     text,
     update,
@@ -46,6 +47,10 @@ HURRY_SECONDS = 5  # the same, while other senders wait for it; less than they h
 # server, which then frees our locks for others.
 KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 SILENCE = {"tcp_user_timeout": 60_000}  # milliseconds in which what was said is not even acknowledged
+
+
+KEPT = "kept"  # of a row that is told: whether it is to be inserted, too
+KEEP = bindparam(KEPT, type_=Boolean)
 
 
 class Base(DeclarativeBase):
@@ -194,45 +199,6 @@ def turn_to_write() -> Iterator[None]:
         lock.release()
 
 
-@dataclass
-class Step:
-    """Part of a transaction, and whether it is to be kept."""
-
-    keep: bool
-
-
-@contextmanager
-def step(session: Session, *, keep: bool) -> Iterator[Step]:
-    """Part of a transaction: done for good or, unless it is to be kept, undone at its end; what is done in it may still
-    decide that. Either way it takes the same time, so that nobody can tell from an answer's time what was found.
-
-    The savepoint is the connection's: one of the session costs several times as much.
-    """
-    session.flush()  # what was changed before is no part of this
-    savepoint = session.connection().begin_nested()
-    taken = Step(keep)
-    try:
-        yield taken
-        session.flush()
-    except BaseException:
-        with suppress(exc.DBAPIError):  # a database in trouble has undone everything, too
-            undo(session, savepoint)
-        raise
-    if taken.keep:
-        savepoint.commit()
-    else:
-        undo(session, savepoint)
-
-
-def undo(session: Session, savepoint: NestedTransaction) -> None:
-    """What objects hold that were read or made meanwhile is no longer so."""
-    if savepoint.is_active:  # else the session was in trouble, and has undone everything
-        savepoint.rollback()
-    for each in session.new:
-        session.expunge(each)
-    session.expire_all()
-
-
 def leave_reading(session: Session) -> None:
     """End what was only read: a write begins its own transaction. A connection that died meanwhile is let go."""
     try:
@@ -263,20 +229,30 @@ def insert_new(session: Session, model: type[Base], **values: Any) -> bool:
     return connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount > 0
 
 
-def insert_or_lock(session: Session, model: type[Base], *unique: str, **values: Any) -> int:
-    """The id of a new row or, if one has the same in the columns `unique`, of that one. Safe in a race: nobody else
-    changes or removes it until the transaction ends."""
+def insert_kept(session: Session, target: type[Base] | Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert those of the rows whose KEPT is true, unless one with the same unique key is there. The database is told
+    of each and decides itself, so that nobody can tell from an answer's time whether a row came of it."""
     connection = session.connection()
-    found: int = connection.scalars(insert_or_touch(model, unique, connection.dialect.name), values).one()
-    return found
+    names = tuple(name for name in rows[0] if name != KEPT)
+    connection.execute(insert_if_kept(target, names, connection.dialect.name), rows)
 
 
-def write_whole(session: Session, row: Base) -> None:
-    """Write all of a row, changed or not, and let go of it. The session's own way takes several times as long."""
-    columns = row.__table__.columns
-    values = {column.key: getattr(row, column.key) for column in columns if not column.primary_key}
-    session.connection().execute(whole_row(type(row)), {"row": row.id, **values})  # type: ignore[attr-defined]
-    session.expunge(row)
+@cache
+def insert_if_kept(target: type[Base] | Table, names: tuple[str, ...], dialect: str) -> Any:
+    types = {column.key: column.type for column in inspect(target).columns}
+    row = select(*(bindparam(name, type_=types[name]) for name in names)).where(KEEP)
+    return insert_into(target, dialect).from_select(names, row, include_defaults=False).on_conflict_do_nothing()
+
+
+def write_whole(session: Session, model: type[Base], rows: Sequence[Any]) -> None:
+    """Write all of these rows of a model, changed or not, and let go of them. The session's own way takes several times
+    as long, and tells those that have changed from others."""
+    names = [column.key for column in model.__table__.columns if not column.primary_key]
+    values = [{"row": row.id, **{name: getattr(row, name) for name in names}} for row in rows]
+    session.connection().execute(whole_row(model), values)
+    for row in rows:
+        if row in session:
+            session.expunge(row)
 
 
 @cache
@@ -285,24 +261,17 @@ def whole_row(model: type[Base]) -> Update:
 
 
 @cache
-def insert_or_touch(model: type[Base], unique: tuple[str, ...], dialect: str) -> Any:
-    new = insert_into(model, dialect)
-    same = {unique[0]: new.excluded[unique[0]]}
-    return new.on_conflict_do_update(index_elements=unique, set_=same).returning(model.__table__.c.id)
-
-
-@cache
 def insert_or_skip(model: type[Base], dialect: str) -> Any:
     return insert_into(model, dialect).on_conflict_do_nothing()
 
 
-def insert_into(model: type[Base], dialect: str) -> Any:
+def insert_into(target: type[Base] | Table, dialect: str) -> Any:
     """An INSERT that can say what to do on conflict, in the words of the database at hand."""
     if dialect == "postgresql":
         from sqlalchemy.dialects.postgresql import insert
     else:
         from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
-    return insert(model)
+    return insert(target)
 
 
 def revision() -> str | None:

@@ -1,78 +1,74 @@
-"""Writing together: what many ask for at the same moment is committed once, so that they wait for the disk once."""
+"""Doing together: what many ask for at the same moment is done in one transaction, so that they wait for the disk once
+and the database is asked once for all of them."""
 
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from flask import current_app
-from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
-from mailer.db import BUSY_SECONDS, step, transaction
+from mailer.db import BUSY_SECONDS, transaction
 from mailer.errors import DatabaseError
 
 T = TypeVar("T")
+# What is to be done for several, in the caller's transaction. It returns what each of them is refused for, and has done
+# nothing for those.
+Work = Callable[[Session, Sequence[T]], Sequence[Exception | None]]
 
 
 class Piece(Generic[T]):
-    """Somebody's work, and what became of it."""
+    """What somebody asks for, and what became of it."""
 
-    def __init__(self, work: Callable[[Session], T]) -> None:
-        self.work = work
+    def __init__(self, wish: T) -> None:
+        self.wish = wish
         self.done = False
-        self.value: T | None = None
         self.error: BaseException | None = None
 
-    def attempt(self, session: Session) -> None:
-        """What is wrong with this piece is undone, and is nothing to the others. What is wrong with the database is:
-        it may have undone theirs, too."""
-        try:
-            with step(session, keep=True):
-                self.value = self.work(session)
-        except exc.SQLAlchemyError:
-            raise
-        except Exception as error:
-            self.error = error
-
-    def result(self) -> T:
-        if self.error:
-            raise self.error
-        return cast(T, self.value)
+    def settle(self, error: BaseException | None) -> None:
+        self.error, self.done = error, True
 
 
-class Queue:
-    """The pieces of one process. Who gets the turn does the work of all who wait, in one transaction."""
+class Queue(Generic[T]):
+    """Those of one process who wait for the same kind of work. Who gets the turn does it for all of them."""
 
-    def __init__(self) -> None:
-        self.waiting: deque[Piece[Any]] = deque()
+    def __init__(self, work: Work[T]) -> None:
+        self.work = work
+        self.waiting: deque[Piece[T]] = deque()
         self.turn = threading.Lock()
 
     def do_all(self) -> None:
-        pieces = [self.waiting.popleft() for _ in range(len(self.waiting))]
+        self.do([self.waiting.popleft() for _ in range(len(self.waiting))])
+
+    def do(self, pieces: Sequence[Piece[T]]) -> None:
+        """Trouble of the database is everybody's. Of anything else that goes wrong only one may be the cause: each is
+        done alone, then."""
         try:
             with transaction() as session:
-                if len(pieces) == 1:  # which spares a savepoint
-                    pieces[0].value = pieces[0].work(session)
-                else:
-                    for piece in pieces:
-                        piece.attempt(session)
+                refusals = self.work(session, [piece.wish for piece in pieces])
         except BaseException as error:  # nothing was committed, so nobody's work is done
+            if len(pieces) > 1 and isinstance(error, Exception) and not isinstance(error, DatabaseError):
+                for piece in pieces:
+                    self.do([piece])
+                return
             for piece in pieces:
-                piece.error = error
-        for piece in pieces:
-            piece.done = True
+                piece.settle(error)
+        else:
+            for piece, refusal in zip(pieces, refusals, strict=True):
+                piece.settle(refusal)
 
 
-def together(work: Callable[[Session], T], patience: float = 2 * BUSY_SECONDS) -> T:
-    """Do `work` in a write transaction that it may share with others, and wait for the commit. Not to be called within
-    a transaction. It must depend on nothing of the request: another thread may do it. `patience`: how many seconds it
-    waits for its turn.
+def together(work: Work[T], wish: T, patience: float = 2 * BUSY_SECONDS) -> None:
+    """Let `work` be done for a wish, in a write transaction with those of others who wait for the same, and wait for
+    the commit. Not to be called within a transaction. Neither may depend on the request: another thread may do it.
+    `patience`: how many seconds it waits for its turn.
 
-    Raises what the work raises, after which nothing of it is kept, and DatabaseError as `transaction` does.
+    Raises what the wish was refused for, and DatabaseError as `transaction` does; nothing is done then.
     """
-    queue: Queue = current_app.extensions.setdefault("mailer.together", Queue())
-    mine = Piece(work)
+    queues: dict[Work[T], Queue[T]] = current_app.extensions.setdefault("mailer.together", {})
+    queue = queues.setdefault(work, Queue(work))
+    mine = Piece(wish)
     queue.waiting.append(mine)
     if not queue.turn.acquire(timeout=patience):
         try:
@@ -86,4 +82,5 @@ def together(work: Callable[[Session], T], patience: float = 2 * BUSY_SECONDS) -
             queue.do_all()
     finally:
         queue.turn.release()
-    return mine.result()
+    if mine.error:
+        raise mine.error

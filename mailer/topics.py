@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from mailer import bulk
 from mailer.config import settings
-from mailer.db import db, insert_new, now, transaction
+from mailer.db import KEPT, db, insert_kept, insert_new, now, transaction
 from mailer.errors import BadInput, NotAllowed, NotFound
 from mailer.languages import UNKNOWN, Language, language
-from mailer.models import Announcement, Subscription, Topic, subscription_topic
+from mailer.models import Announcement, Topic, subscription_topic
 from mailer.parsing import is_word
 
 
@@ -170,7 +170,7 @@ def ensure(session: Session, list_id: int, keys: Iterable[str]) -> list[str]:
     """Make the topics that are missing, in the caller's transaction; the keys of the new ones. An announcement or an
     import that names a topic is not refused for it: its names can be given later."""
     wanted = list(dict.fromkeys(keys))
-    known = {topic.key for topic in of_keys(session, list_id, wanted)}
+    known = ids_of_keys(session, list_id, wanted)
     last = session.scalar(select(func.max(Topic.position)).filter_by(list_id=list_id)) or 0
     missing = [key for key in wanted if key not in known]
     return [
@@ -180,21 +180,42 @@ def ensure(session: Session, list_id: int, keys: Iterable[str]) -> list[str]:
     ]
 
 
-def choose_anew(session: Session, subscription: Subscription, keys: Sequence[str]) -> list[str]:
-    """Let somebody have chosen these topics and no others, in the caller's transaction; those of them that there are.
-    What they chose before is not loaded for it."""
-    session.connection().execute(all_chosen(), {"subscription": subscription.id})
-    found = of_keys(session, subscription.list_id, keys) if keys else []
-    if found:
-        rows = [{"subscription_id": subscription.id, "topic_id": topic.id} for topic in found]
-        session.connection().execute(insert(subscription_topic), rows)
-    session.expire(subscription, ["chosen"])
-    return [topic.key for topic in found]
+class Choice(NamedTuple):
+    """What somebody chooses. Not `kept`: the database is told of it, and nothing comes of it."""
+
+    subscription_id: int
+    keys: Sequence[str]
+    kept: bool
+
+
+def choose_anew(session: Session, list_id: int, choices: Sequence[Choice]) -> list[list[str]]:
+    """Let people of a list have chosen these topics and no others, in the caller's transaction. The keys of each that
+    there are, in the topics' order. What was chosen before is not loaded for it."""
+    connection = session.connection()
+    connection.execute(all_chosen(), {"subscriptions": [each.subscription_id for each in choices if each.kept]})
+    wanted = {key for each in choices for key in each.keys}
+    known = ids_of_keys(session, list_id, wanted) if wanted else {}
+    found = [[key for key in known if key in each.keys] for each in choices]
+    rows = [
+        {"subscription_id": each.subscription_id, "topic_id": known[key], KEPT: each.kept}
+        for each, keys in zip(choices, found, strict=True)
+        for key in keys
+    ]
+    if rows:
+        insert_kept(session, subscription_topic, rows)
+    return found
+
+
+def ids_of_keys(session: Session, list_id: int, keys: Iterable[str]) -> dict[str, int]:
+    """{key: id} of the topics of these keys that there are, in their order."""
+    query = select(Topic.key, Topic.id).where(Topic.list_id == list_id, Topic.key.in_(list(keys)))
+    return {row.key: row.id for row in session.connection().execute(query.order_by(Topic.position, Topic.id))}
 
 
 @cache
 def all_chosen() -> Delete:
-    return delete(subscription_topic).where(subscription_topic.c.subscription_id == bindparam("subscription"))
+    theirs = subscription_topic.c.subscription_id.in_(bindparam("subscriptions", expanding=True))
+    return delete(subscription_topic).where(theirs)
 
 
 def choose(session: Session, list_id: int, choices: Mapping[int, Sequence[str]]) -> None:
@@ -204,7 +225,7 @@ def choose(session: Session, list_id: int, choices: Mapping[int, Sequence[str]])
     if not keys:
         return
     ensure(session, list_id, keys)
-    ids = {topic.key: topic.id for topic in of_keys(session, list_id, keys)}
+    ids = ids_of_keys(session, list_id, keys)
     rows = [
         {"subscription_id": subscription_id, "topic_id": ids[key]}
         for subscription_id, chosen in choices.items()

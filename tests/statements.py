@@ -11,10 +11,7 @@ from mailer.db import db
 
 from .installation import Installation
 
-KINDS = (
-    (re.compile(r"(INSERT INTO|UPDATE|DELETE FROM) (\w+).*"), r"\1 \2"),
-    (re.compile(r"(RELEASE|ROLLBACK TO) SAVEPOINT \w+"), "END OF SAVEPOINT"),  # kept or undone, it is a statement
-)
+WRITING = re.compile(r"((?:INSERT INTO|UPDATE|DELETE FROM) \w+).*")
 ENDS = ("commit", "rollback")  # which drivers say by themselves
 
 
@@ -26,8 +23,8 @@ def statements(here: Installation) -> Iterator[list[str]]:
     said: list[str] = []
     listeners: dict[str, Any] = {name: lambda _, name=name: said.append(name.upper()) for name in ENDS}
 
-    def hear(_c: Any, cursor: Any, statement: str, _p: Any, _x: Any, _many: bool) -> None:
-        said.append(kind(" ".join(statement.split()), cursor.rowcount))
+    def hear(_c: Any, _cursor: Any, statement: str, values: Any, _x: Any, many: bool) -> None:
+        said.append(kind(" ".join(statement.split()), len(values) if many else 1))
 
     listeners["after_cursor_execute"] = hear
     for name, listener in listeners.items():
@@ -38,9 +35,7 @@ def statements(here: Installation) -> Iterator[list[str]]:
 
 
 def kind(statement: str, rows: int) -> str:
-    """Those of one kind cost the same: of what is written, the table and the number of rows; else all words."""
-    for pattern, instead in KINDS:
-        if pattern.fullmatch(statement):
-            written = f": {rows} rows" if statement.startswith(("INSERT", "UPDATE")) else ""
-            return pattern.sub(instead, statement) + written
-    return statement
+    """Those of one kind cost the same: of what is written, the table and how many rows are spoken of; else all words.
+    Whether a row comes of it, the database decides."""
+    written = WRITING.fullmatch(statement)
+    return f"{written[1]}: {rows} rows" if written else statement

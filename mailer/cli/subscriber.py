@@ -13,7 +13,7 @@ from mailer.config import settings
 from mailer.delivery import relay
 from mailer.errors import BadAddress
 from mailer.languages import offered
-from mailer.subscriptions import consent, erasing, leaving, people, screening, suppression, verbs
+from mailer.subscriptions import asking, consent, erasing, leaving, people, screening, suppression, verbs
 
 
 @click.group("subscriber")
@@ -41,7 +41,7 @@ def add(email: str, language: str | None) -> None:
     address = parse_address(email)
     if address.is_international and not relay.takes_international():
         raise BadAddress(f"{address} can't be reached: the mail server has not offered SMTPUTF8 so far")
-    person = verbs.SignUp(address, language or languages[0])
+    person = asking.SignUp(address, language or languages[0])
     screening.refuse_ours(address)
     suppression.check(address)
     audit.note_now("subscriber add")

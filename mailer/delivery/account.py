@@ -170,17 +170,22 @@ def rate(digest_id: int) -> float | None:
     return db.session.scalar(select(func.sum(Run.rate)).where(Run.digest_id == digest_id, is_alive()))
 
 
-def last_letters(session: Session, subscriber_id: int) -> dict[LetterKind, datetime]:
-    """When a letter of each kind was last written to this person."""
-    rows = session.connection().execute(newest_letters(), {"subscriber": subscriber_id})
-    return dict(rows.all())
+LastLetters = Mapping[LetterKind, datetime]
+
+
+def last_letters(session: Session, subscriber_ids: Sequence[int]) -> Mapping[int, LastLetters]:
+    """When a letter of each kind was last written to each of these people."""
+    found: dict[int, dict[LetterKind, datetime]] = {subscriber_id: {} for subscriber_id in subscriber_ids}
+    for row in session.connection().execute(newest_letters(), {"subscribers": list(found)}):
+        found[row.subscriber_id][row.letter] = row.newest
+    return found
 
 
 @cache
-def newest_letters() -> Select[LetterKind, datetime]:
-    mine = Delivery.subscriber_id == bindparam("subscriber")
-    newest = select(Edition.letter, func.max(Delivery.created_at)).join(Delivery.edition)
-    return newest.where(mine).group_by(Edition.letter)
+def newest_letters() -> Select[int, LetterKind, datetime]:
+    theirs = Delivery.subscriber_id.in_(bindparam("subscribers", expanding=True))
+    newest = select(Delivery.subscriber_id, Edition.letter, func.max(Delivery.created_at).label("newest"))
+    return newest.join(Delivery.edition).where(theirs).group_by(Delivery.subscriber_id, Edition.letter)
 
 
 def count_letters(session: Session, subscriber_id: int, kind: LetterKind, since: datetime) -> int:

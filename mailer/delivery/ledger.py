@@ -1,17 +1,16 @@
 """The ledger: every change of a delivery. Committed before and after the network, never held open across it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
     Column,
     ColumnElement,
-    Insert,
     Integer,
     MetaData,
     Select,
@@ -32,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from mailer.db import now, transaction
+from mailer.db import insert_kept, now, transaction
 from mailer.delivery.outcomes import Outcome
 from mailer.models import Delivery, Digest, Edition, Subscriber, Subscription
 from mailer.states import DeliveryState, Frequency, SubscriptionState
@@ -111,15 +110,18 @@ def theirs(digest: Digest) -> ColumnElement[bool]:
     )
 
 
-def enqueue(session: Session, edition_id: int, subscriber_id: int, at: datetime) -> None:
-    """One letter for one person, in the caller's transaction: it goes out if, and only if, that commits."""
-    new = {"edition_id": edition_id, "subscriber_id": subscriber_id, "created_at": at, "next_at": at}
-    session.connection().execute(new_row(), {**new, "state": DeliveryState.QUEUED})
+class Letter(NamedTuple):
+    """One that is to be written to one person. Not `kept`: the database is told of it, and nothing comes of it."""
+
+    edition_id: int
+    subscriber_id: int
+    kept: bool = True
 
 
-@cache
-def new_row() -> Insert:
-    return insert(Delivery)
+def enqueue(session: Session, letters: Sequence[Letter], at: datetime) -> None:
+    """Letters for one person each, in the caller's transaction: they go out if, and only if, that commits."""
+    same = {"state": DeliveryState.QUEUED, "attempts": 0, "resent": False, "created_at": at, "next_at": at}
+    insert_kept(session, Delivery, [{**letter._asdict(), **same} for letter in letters])
 
 
 def in_scope(digest_id: int | None) -> ColumnElement[bool]:

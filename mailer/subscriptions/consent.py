@@ -7,18 +7,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
 from hashlib import sha256
 from typing import Any
 
 from flask import current_app, render_template
 from flask_babel import get_locale, gettext
 from markupsafe import Markup
-from sqlalchemy import Insert, insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.config import settings
-from mailer.db import db, insert_new, now
+from mailer.db import KEPT, db, insert_kept, insert_new, now
 from mailer.errors import NotFound
 from mailer.models import ConsentEvent, Subscription, Wording
 from mailer.states import ConsentKind, WordingKind
@@ -95,21 +94,37 @@ def kept_versions(evidence: Evidence) -> Mapping[WordingKind, int]:
     return known[key]
 
 
-def record(
-    session: Session,
-    subscription: Subscription,
-    kind: ConsentKind,
-    evidence: Evidence,
-    at: datetime | None = None,
-    topics: Sequence[str] | None = None,
-) -> None:
-    """Write an event down, with what is chosen at this moment, in the caller's transaction. `topics`: if the caller
-    knows them already."""
-    ids = (evidence.versions or versions(session, evidence)) if kind in AGREEING else {}
-    event = {
+@dataclass(frozen=True)
+class Answer:
+    """What somebody said, and where. `topics`: those chosen at this moment, if they are known already. Not `kept`: the
+    database is told of it, and nothing comes of it."""
+
+    subscription: Subscription
+    kind: ConsentKind
+    evidence: Evidence
+    topics: Sequence[str] | None = None
+    kept: bool = True
+
+
+def record(session: Session, subscription: Subscription, kind: ConsentKind, evidence: Evidence) -> None:
+    """Write an event down, with what is chosen at this moment, in the caller's transaction."""
+    record_all(session, [Answer(subscription, kind, evidence)], now())
+
+
+def record_all(session: Session, answers: Sequence[Answer], at: datetime) -> None:
+    insert_kept(session, ConsentEvent, [event(session, answer, at) for answer in answers])
+    for answer in answers:
+        if answer.kind in DEPARTURES:
+            departures.note(session, answer.subscription.subscriber.uid, DEPARTURES[answer.kind])
+
+
+def event(session: Session, answer: Answer, at: datetime) -> dict[str, Any]:
+    subscription, evidence, topics = answer.subscription, answer.evidence, answer.topics
+    ids = (evidence.versions or versions(session, evidence)) if answer.kind in AGREEING else {}
+    return {
         "subscription_id": subscription.id,
-        "kind": kind,
-        "at": at or now(),
+        "kind": answer.kind,
+        "at": at,
         "source": evidence.source,
         "language": evidence.language,
         "wording_id": ids.get(WordingKind.SIGN_UP),
@@ -118,15 +133,8 @@ def record(
         "topics": list(subscription.topics if topics is None else topics),
         "ip": evidence.ip,
         "user_agent": evidence.user_agent,
+        KEPT: answer.kept,
     }
-    session.connection().execute(new_event(), event)
-    if kind in DEPARTURES:
-        departures.note(session, subscription.subscriber.uid, DEPARTURES[kind])
-
-
-@cache
-def new_event() -> Insert:
-    return insert(ConsentEvent)
 
 
 def versions(session: Session, evidence: Evidence) -> Mapping[WordingKind, int]:

@@ -4,7 +4,8 @@ A count belongs to a key and to a slice of time, named by its end: so a limit ho
 not only by the clock's hour. What the limits are for, and what follows, is in `throttle`.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -63,14 +64,17 @@ def key_of(kind: Kind, name: str = "") -> str:
 
 @dataclass(frozen=True)
 class Counts:
-    """How often each of the keys was counted in the periods that end at `at`."""
+    """How often each of the keys was counted in the periods that end at `at`. `more`: what was counted at that moment
+    for all who are looked at together, and is not written down yet."""
 
     keys: Mapping[Kind, str]
     found: Mapping[str, Mapping[int, int]]
     at: datetime
+    more: Counter[tuple[Kind, str]]
 
     def of(self, kind: Kind, seconds: int = HOUR) -> int:
-        return self.found.get(self.keys[kind], {}).get(seconds, 0)
+        key = self.keys[kind]
+        return self.found.get(key, {}).get(seconds, 0) + self.more[kind, key]
 
     def reached(self, kind: Kind, times: float = 1) -> Limit | None:
         """The limit, `times` as high as it is set, that one more would exceed."""
@@ -83,10 +87,19 @@ def raised(limit: Limit, times: float) -> int:
 
 
 def count(session: Session, keys: Mapping[Kind, str], at: datetime) -> Counts:
+    return count_all(session, [keys], at, Counter())[0]
+
+
+def count_all(
+    session: Session, several: Sequence[Mapping[Kind, str]], at: datetime, more: Counter[tuple[Kind, str]]
+) -> list[Counts]:
+    """The counts of several at the same moment, which look at what `more` is counted then."""
     lengths = periods(settings())
     since = {f"since_{seconds}": at - timedelta(seconds=seconds) for seconds in lengths}
-    rows = session.connection().execute(sums(lengths), {"keys": list(keys.values()), **since})
-    return Counts(keys, {row[0]: dict(zip(lengths, row[1:], strict=True)) for row in rows}, at)
+    every = list(dict.fromkeys(key for keys in several for key in keys.values()))
+    rows = session.connection().execute(sums(lengths), {"keys": every, **since})
+    found = {row[0]: dict(zip(lengths, row[1:], strict=True)) for row in rows}
+    return [Counts(keys, found, at, more) for keys in several]
 
 
 @cache
@@ -107,21 +120,23 @@ def sums(lengths: tuple[int, ...]) -> Select[*tuple[Any, ...]]:
     return select(Throttle.key, *columns).where(mine, within(lengths[-1])).group_by(Throttle.key)
 
 
-def add(session: Session, keys: Mapping[Kind, str], at: datetime) -> None:
-    """Count one more of each."""
+def add(session: Session, keys: Iterable[tuple[Kind, str]], at: datetime) -> None:
+    """Count one more of each, as often as it is given."""
     rows = []
-    for kind, key in keys.items():
+    for (kind, key), number in Counter(keys).items():
         end = slice_end(at, SLICES.get(kind, SLICE))
         kept = max([HOUR, *(limit.seconds for limit in limits_of(kind, settings()))])
-        rows.append({"key": key, "at": end, "count": 1, "until": end + timedelta(seconds=kept)})
-    connection = session.connection()
-    connection.execute(one_more(connection.dialect.name), rows)
+        rows.append({"key": key, "at": end, "count": number, "until": end + timedelta(seconds=kept)})
+    if rows:
+        connection = session.connection()
+        connection.execute(some_more(connection.dialect.name), rows)
 
 
 @cache
-def one_more(dialect: str) -> Any:
+def some_more(dialect: str) -> Any:
     new = insert_into(Throttle, dialect)
-    return new.on_conflict_do_update(index_elements=["key", "at"], set_={"count": Throttle.count + 1})
+    more = Throttle.count + new.excluded["count"]
+    return new.on_conflict_do_update(index_elements=["key", "at"], set_={"count": more})
 
 
 def clear(session: Session, key: str) -> None:
@@ -140,15 +155,16 @@ def use_up(session: Session, name: str, until: datetime) -> bool:
     return insert_new(session, Throttle, key=key, at=until, count=1, until=until + timedelta(minutes=1))
 
 
-def free_in(session: Session, key: str, limit: Limit, most: int, at: datetime) -> int:
+def free_in(session: Session, counts: Counts, kind: Kind, limit: Limit, most: int) -> int:
     """Seconds until one more fits into a limit of `most`."""
-    period = timedelta(seconds=limit.seconds)
-    query = select(Throttle.at, Throttle.count).where(Throttle.key == key, Throttle.at > at - period)
+    key, period = counts.keys[kind], timedelta(seconds=limit.seconds)
+    query = select(Throttle.at, Throttle.count).where(Throttle.key == key, Throttle.at > counts.at - period)
+    unwritten = (slice_end(counts.at, SLICES.get(kind, SLICE)), counts.more[kind, key])
     newer = 0
-    for end, number in session.execute(query.order_by(Throttle.at.desc())):
+    for end, number in [unwritten, *session.execute(query.order_by(Throttle.at.desc()))]:
         newer += number
         if newer >= most:
-            return int((end + period - at).total_seconds()) + 1
+            return int((end + period - counts.at).total_seconds()) + 1
     return 1
 
 

@@ -12,7 +12,7 @@ from mailer.models import Subscription
 from mailer.states import ConsentKind, EndedReason, LeavingReason, LetterKind, SubscriptionState
 from mailer.subscriptions import moving, throttle
 from mailer.subscriptions.consent import Evidence, record
-from mailer.subscriptions.letters import write
+from mailer.subscriptions.letters import Letter, write
 from mailer.subscriptions.lookup import by_address, by_claim, by_link
 
 
@@ -56,7 +56,7 @@ def end(session: Session, subscription: Subscription, evidence: Evidence, *, goo
         record(session, subscription, ConsentKind.UNSUBSCRIBED, evidence)
         throttle.forgive(session, subscription.subscriber.email_key)
         if goodbye and settings().goodbye_letter:
-            write(session, subscription, LetterKind.GOODBYE, now())
+            write(session, [Letter(subscription, LetterKind.GOODBYE)], now())
 
 
 def goodbye_token(subscription: Subscription) -> str | None:

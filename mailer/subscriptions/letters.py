@@ -1,8 +1,11 @@
 """Letters that one person caused: rendered once per wording, put into the outbox for that person."""
 
 import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import NamedTuple
 
 from flask import current_app
 from sqlalchemy import Select, bindparam, select
@@ -23,40 +26,67 @@ from mailer.states import LetterKind
 PAGES = {"confirm": "/confirm/", "not_me": "/not-me/", "manage": "/manage/", "restore": "/restore/"}
 
 
-def write(
-    session: Session, subscription: Subscription, kind: LetterKind, at: datetime, language: str | None = None
-) -> None:
-    """Put a letter of this kind for this subscription into the outbox, in the caller's transaction; in the person's
-    language unless told."""
-    wanted = language or subscription.subscriber.language
-    edition_id = find_edition(session, subscription.list_id, kind, wanted)
-    ledger.enqueue(session, edition_id, subscription.subscriber_id, at)
+@dataclass(frozen=True)
+class Letter:
+    """A letter that something somebody did may cause. Not `kept`: the database is told of it as of any other, and
+    nothing comes of it."""
+
+    subscription: Subscription
+    kind: LetterKind
+    kept: bool = True
+
+    @property
+    def words(self) -> tuple[LetterKind, str]:
+        """What it is about, in the person's language if the list speaks it."""
+        languages, wanted = offered(settings().languages), self.subscription.subscriber.language
+        return self.kind, wanted if wanted in languages else languages[0]
 
 
-def find_edition(session: Session, list_id: int, kind: LetterKind, wanted: str) -> int:
-    """The id of the stored edition of these words; the same words are stored once."""
-    languages = offered(settings().languages)
-    language = wanted if wanted in languages else languages[0]
-    subject, content, digest = made(kind, language)
-    same = {"list_id": list_id, "letter": kind, "language": language, "sha256": digest}
+def write(session: Session, letters: Sequence[Letter], at: datetime) -> None:
+    """Put letters for people of one list into the outbox, in the caller's transaction."""
+    ids = find_editions(session, letters[0].subscription.list_id, {letter.words for letter in letters})
+    rows = [ledger.Letter(ids[each.words], each.subscription.subscriber_id, each.kept) for each in letters]
+    ledger.enqueue(session, rows, at)
+
+
+def find_editions(
+    session: Session, list_id: int, wanted: Collection[tuple[LetterKind, str]]
+) -> Mapping[tuple[LetterKind, str], int]:
+    """The ids of the stored editions of these words; the same words are stored once."""
+    hashes = {words: made(*words).sha256 for words in wanted}
+    same = {"list_id": list_id, "hashes": list(hashes.values())}
     connection = session.connection()
-    found: int | None = connection.scalar(stored_edition(), same)
-    if found is None:
-        insert_new(session, Edition, **same, subject=subject, content=content, created_at=now())
-        found = connection.scalars(stored_edition(), same).one()
+
+    def stored() -> dict[tuple[LetterKind, str], int]:
+        return {(row.letter, row.language): row.id for row in connection.execute(stored_editions(), same)}
+
+    found = stored()
+    if missing := [words for words in wanted if words not in found]:
+        for kind, language in missing:
+            edition = {"list_id": list_id, "letter": kind, "language": language, **made(kind, language)._asdict()}
+            insert_new(session, Edition, **edition, created_at=now())
+        found = stored()
     return found
 
 
 @cache
-def stored_edition() -> Select[int]:
-    columns = (Edition.list_id, Edition.letter, Edition.language, Edition.sha256)
-    same = [column == bindparam(column.key) for column in columns]
-    return select(Edition.id).where(*same, Edition.digest_id.is_(None))
+def stored_editions() -> Select[LetterKind, str, int]:
+    these = Edition.sha256.in_(bindparam("hashes", expanding=True))
+    same = (Edition.list_id == bindparam("list_id"), these, Edition.digest_id.is_(None))
+    return select(Edition.letter, Edition.language, Edition.id).where(*same)
 
 
-def made(kind: LetterKind, language: str) -> tuple[str, bytes, str]:
-    """Subject, bytes and their hash; made once, so that a sign-up takes as long for every state of an address."""
-    known: dict[tuple[LetterKind, str], tuple[str, bytes, str]]
+class Made(NamedTuple):
+    """What everybody gets of a letter."""
+
+    subject: str
+    content: bytes
+    sha256: str
+
+
+def made(kind: LetterKind, language: str) -> Made:
+    """Made once in a process, so that a sign-up takes as long for every state of an address."""
+    known: dict[tuple[LetterKind, str], Made]
     known = current_app.extensions.setdefault("mailer.letters", {})
     if (kind, language) not in known:
         words = render(
@@ -66,5 +96,5 @@ def made(kind: LetterKind, language: str) -> tuple[str, bytes, str]:
             **{f"{name}_url": links().page(f"{path}{slot(name)}", lang=language) for name, path in PAGES.items()},
         )
         content = build(words, account_headers(words, language, settings()))
-        known[kind, language] = words.subject, content, hashlib.sha256(content).hexdigest()
+        known[kind, language] = Made(words.subject, content, hashlib.sha256(content).hexdigest())
     return known[kind, language]

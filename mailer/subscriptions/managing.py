@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailer import audit, topics
 from mailer.addresses import Address
-from mailer.db import now, scrub, step, take_turns, transaction
+from mailer.db import now, scrub, take_turns, transaction
 from mailer.delivery import account, outbox
 from mailer.languages import SOURCE
 from mailer.links import Claim, Purpose
@@ -17,11 +17,11 @@ from mailer.lists import list_id
 from mailer.models import Subscription, Topic
 from mailer.states import ConsentKind, Frequency, LetterKind, SubscriptionState
 from mailer.subscriptions import erasing, moving, throttle
+from mailer.subscriptions.asking import Asking, SignUp, ask, is_silent, nobody
 from mailer.subscriptions.consent import Evidence, record
-from mailer.subscriptions.letters import write
+from mailer.subscriptions.letters import Letter, write
 from mailer.subscriptions.lookup import FORGETTING, by_address, by_link
 from mailer.subscriptions.throttle import UNLIMITED, Visitor
-from mailer.subscriptions.verbs import SignUp, ask, find_or_create, is_silent
 
 ASK_AGAIN_AFTER = timedelta(minutes=10)
 MOST_A_DAY = 5
@@ -44,15 +44,13 @@ class Changes:
 
 def request_link(address: Address, visitor: Visitor) -> None:
     """Mail a link to whoever we know by this address. Says nothing of what was found, not even by the time it takes:
-    see `verbs.ask`. Raises TooMany for a visitor who asks too much."""
+    see `asking`. Raises TooMany for a visitor who asks too much."""
     at = now()
     with transaction() as session:
         throttle.admit_to_settings(session, visitor)
         take_turns(session, FORGETTING)
-        known = by_address(address, lock=True) is not None
-        with step(session, keep=known):
-            subscription = find_or_create(session, list_id(), SignUp(address, SOURCE), at)
-            send_link(session, subscription, at)
+        known = by_address(address, lock=True)
+        send_link(session, known or nobody(SignUp(address, SOURCE), list_id(), at), at, kept=known is not None)
     outbox.filled.send()
 
 
@@ -65,13 +63,13 @@ def request_fresh_link(token: str) -> None:
     outbox.filled.send()
 
 
-def send_link(session: Session, subscription: Subscription, at: datetime) -> None:
+def send_link(session: Session, subscription: Subscription, at: datetime, *, kept: bool = True) -> None:
     """Unless one was written a moment ago, or several today, or the person wants no letters."""
-    last = account.last_letters(session, subscription.subscriber_id).get(LetterKind.MANAGE_LINK)
-    today = account.count_letters(session, subscription.subscriber_id, LetterKind.MANAGE_LINK, at - timedelta(days=1))
+    person, kind = subscription.subscriber_id, LetterKind.MANAGE_LINK
+    last = account.last_letters(session, [person])[person].get(kind)
+    today = account.count_letters(session, person, kind, at - timedelta(days=1))
     due = (not last or at >= last + ASK_AGAIN_AFTER) and today < MOST_A_DAY
-    with step(session, keep=due and not is_silent(subscription, at)):
-        write(session, subscription, LetterKind.MANAGE_LINK, at)
+    write(session, [Letter(subscription, kind, kept and due and not is_silent(subscription, at))], at)
 
 
 def open_link(token: str) -> Subscription | None:
@@ -126,9 +124,8 @@ def ask_to_move(token: str, address: Address, evidence: Evidence) -> bool:
             return True
         language = subscription.subscriber.language
         person = SignUp(address, language, subscription.frequency, subscription.topics)
-        may_write = throttle.admit(session, address, UNLIMITED)
-        finish = partial(moving.plan, subscription)
-        ask(session, subscription.list_id, person, evidence, finish, may_write=may_write)
+        asked = Asking(person, evidence, throttle.admit(session, address, UNLIMITED))
+        ask(session, subscription.list_id, [asked], partial(moving.plan, subscription))
     outbox.filled.send()
     return True
 

@@ -3,44 +3,52 @@
 Each address keeps a row, evidence and links of its own (ADR 14).
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Delete, bindparam, delete, exists, select
 from sqlalchemy.orm import Session
 
-from mailer.db import db, insert_into, now, transaction
+from mailer.db import KEEP, KEPT, db, insert_into, now, transaction
 from mailer.links import Claim, Purpose
 from mailer.models import Move, Subscription
 from mailer.states import ConsentKind, EndedReason, LetterKind, SubscriptionState
+from mailer.subscriptions.asking import Asking
 from mailer.subscriptions.consent import Evidence, record
-from mailer.subscriptions.letters import write
+from mailer.subscriptions.letters import Letter, write
 from mailer.subscriptions.lookup import by_link
 
 
-def plan(leaves: Subscription, session: Session, arrives: Subscription) -> None:
-    """Let `arrives` take the place of `leaves` once it is confirmed, in the caller's transaction."""
-    arrives.paused_until = leaves.paused_until
+def plan(leaves: Subscription, session: Session, asking: Sequence[Asking]) -> None:
+    """Let those who ask take the place of `leaves` once they are confirmed, in the caller's transaction."""
+    for each in asking:
+        if each.counts:
+            each.subscription.paused_until = leaves.paused_until
     connection = session.connection()
-    move = {"to_id": arrives.id, "from_id": leaves.id, "asked_at": now(), "done_at": None}
-    connection.execute(new_plan(connection.dialect.name), move)
+    same = {"from_id": leaves.id, "asked_at": now()}
+    moves = [{"to_id": each.subscription.id, KEPT: each.counts, **same} for each in asking]
+    connection.execute(new_plan(connection.dialect.name), moves)
 
 
 @cache
 def new_plan(dialect: str) -> Any:
-    new = insert_into(Move, dialect)
+    names = ("to_id", "from_id", "asked_at")
+    columns = [bindparam(name, type_=Move.__table__.c[name].type) for name in names]
+    new = insert_into(Move, dialect).from_select(names, select(*columns).where(KEEP), include_defaults=False)
     changed = {name: new.excluded[name] for name in ("from_id", "asked_at", "done_at")}
     return new.on_conflict_do_update(index_elements=["to_id"], set_=changed)
 
 
-def forget(session: Session, arrives: Subscription) -> None:
+def forget(session: Session, asking: Sequence[Asking]) -> None:
     """Whoever signs up on the form wants a subscription of its own."""
-    session.connection().execute(planned(), {"arrives": arrives.id})
+    arriving = [each.subscription.id for each in asking if each.counts]
+    session.connection().execute(planned(), {"arriving": arriving})
 
 
 @cache
 def planned() -> Delete:
-    return delete(Move).where(Move.to_id == bindparam("arrives"), Move.done_at.is_(None))
+    return delete(Move).where(Move.to_id.in_(bindparam("arriving", expanding=True)), Move.done_at.is_(None))
 
 
 def arrive(session: Session, arrives: Subscription, evidence: Evidence) -> None:
@@ -54,7 +62,7 @@ def arrive(session: Session, arrives: Subscription, evidence: Evidence) -> None:
     arrives.owed_since, arrives.owed_by = leaves.owed_since, leaves.owed_by
     leaves.end(EndedReason.UNSUBSCRIBED, move.done_at)
     record(session, leaves, ConsentKind.MOVED, evidence)
-    write(session, leaves, LetterKind.ADDRESS_CHANGE, move.done_at)
+    write(session, [Letter(leaves, LetterKind.ADDRESS_CHANGE)], move.done_at)
 
 
 def has_moved(subscription: Subscription) -> bool:

@@ -1,9 +1,9 @@
 """Whom no import may bring back: those who left long ago, and those who asked never to be written to again."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 
-from sqlalchemy import Select, bindparam, delete, exists, select
+from sqlalchemy import Select, bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from mailer import audit, bulk
@@ -23,20 +23,20 @@ def suppress(session: Session, email_hash: str, reason: SuppressionReason) -> No
     insert_new(session, Suppression, email_hash=email_hash, reason=reason, at=now())
 
 
-def must_not_be_mailed(session: Session, address: Address) -> bool:
-    """Whether this person asked never to be written to again: not even their own sign-up is answered by a letter."""
-    return bool(session.connection().scalar(has_asked(), {"email_hash": address_hash(address)}))
+def must_not_be_mailed(session: Session, email_hashes: Sequence[str]) -> Collection[str]:
+    """Those of them who asked never to be written to again: not even their own sign-up is answered by a letter."""
+    return set(session.connection().scalars(have_asked(), {"hashes": list(email_hashes)}))
 
 
 @cache
-def has_asked() -> Select[bool]:
-    same = Suppression.email_hash == bindparam("email_hash")
-    return select(exists().where(same, Suppression.reason == SuppressionReason.ASKED))
+def have_asked() -> Select[str]:
+    these = Suppression.email_hash.in_(bindparam("hashes", expanding=True))
+    return select(Suppression.email_hash).where(these, Suppression.reason == SuppressionReason.ASKED)
 
 
 def check(address: Address) -> None:
     """For an operator, who is told. Raises NotAllowed if this person asked never to be written to again."""
-    if must_not_be_mailed(db.session(), address):
+    if must_not_be_mailed(db.session(), [address_hash(address)]):
         raise NotAllowed(
             f"{address} asked never to be written to again; at their own word, 'mailer subscriber allow' lifts that"
         )

@@ -6,6 +6,8 @@ without a word; a busy client has to prove first that it is no robot, and only a
 """
 
 import logging
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_network
@@ -64,17 +66,35 @@ def admit(session: Session, address: Address, visitor: Visitor) -> bool:
     What the caller answers must not depend on it, or it would tell what others did with the address.
     Raises TooMany for a client over its limits, ProofWanted for one that has to show that it is no robot.
     """
+    [found] = admit_all(session, [(address, visitor)])
+    if isinstance(found, TooMany):
+        raise found
+    return found
+
+
+def admit_all(session: Session, asking: Sequence[tuple[Address, Visitor]]) -> list[bool | TooMany]:
+    """The same for several who ask at the same moment, one after the other. What each would raise is returned."""
     at = now()
     take_turn(session)
-    counts = counters.count(session, keys_of(address, visitor), at)
+    more: Counter[tuple[Kind, str]] = Counter()
+    every = counters.count_all(session, [keys_of(*each) for each in asking], at, more)
+    found = [let_through(session, *each, counts) for each, counts in zip(asking, every, strict=True)]
+    counters.add(session, more.elements(), at)
+    return found
+
+
+def let_through(session: Session, address: Address, visitor: Visitor, counts: Counts) -> bool | TooMany:
     if visitor.limited:
-        judge(session, counts, visitor, large=address.domain in PROVIDERS)
+        try:
+            judge(session, counts, visitor, large=address.domain in PROVIDERS)
+        except TooMany as refusal:
+            return refusal
     may_write = counts.reached(Kind.ADDRESS) is None
     counted: dict[Kind, str] = {kind: key for kind, key in counts.keys.items() if kind is not Kind.CONFIRMED}
     if not may_write:  # which costs as many writes, so that nobody can tell by the time it takes
         del counted[Kind.ADDRESS]
         counted[Kind.LEFT_OUT] = key_of(Kind.LEFT_OUT)
-    counters.add(session, counted, at)
+    counts.more.update(counted.items())
     return may_write
 
 
@@ -93,7 +113,7 @@ def admit_to_settings(session: Session, visitor: Visitor) -> None:
     counts = counters.count(session, keys, at)
     for kind in keys:
         refuse_over(session, counts, kind, settings().limit_factor)
-    counters.add(session, keys, at)
+    counters.add(session, keys.items(), at)
 
 
 def judge(session: Session, counts: Counts, visitor: Visitor, *, large: bool) -> None:
@@ -123,7 +143,7 @@ def demand(session: Session, counts: Counts, proof: Proof | None) -> None:
 def refuse_over(session: Session, counts: Counts, kind: Kind, times: float) -> None:
     if reached := counts.reached(kind, times):
         most = counters.raised(reached, times)
-        seconds = counters.free_in(session, counts.keys[kind], reached, most, counts.at)
+        seconds = counters.free_in(session, counts, kind, reached, most)
         raise TooMany(f"requests are over the limit {reached} of a {kind}", seconds)
 
 
@@ -160,7 +180,7 @@ def watch(found: Attack | None) -> None:
 
 def note_confirmation(session: Session) -> None:
     """Letters that are answered speak against an attack."""
-    counters.add(session, {Kind.CONFIRMED: key_of(Kind.CONFIRMED)}, now())
+    counters.add(session, [(Kind.CONFIRMED, key_of(Kind.CONFIRMED))], now())
 
 
 def forgive(session: Session, email_key: str | None) -> None:

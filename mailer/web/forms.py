@@ -23,7 +23,7 @@ from mailer.models import LONGEST_PAUSE, Subscription, Topic
 from mailer.parsing import is_word
 from mailer.states import Frequency, LeavingReason
 from mailer.subscriptions import domains, managing, screening
-from mailer.subscriptions.verbs import SignUp
+from mailer.subscriptions.asking import SignUp
 from mailer.topics import Name
 from mailer.web import visitors
 

@@ -118,8 +118,8 @@ def test_seconds_until_one_more_fits() -> None:
     limit = Limit("20/1h")
     with transaction() as session:
         for minutes in range(20):
-            counters.add(session, keys, at + timedelta(minutes=minutes))
-    later = at + timedelta(minutes=30)
-    assert counters.free_in(db.session(), keys[Kind.CLIENT], limit, 20, later) == pytest.approx(1800, abs=6)
-    assert counters.free_in(db.session(), keys[Kind.CLIENT], limit, 10, later) == pytest.approx(2400, abs=6)
-    assert counters.free_in(db.session(), keys[Kind.CLIENT], limit, 21, later) == 1
+            counters.add(session, keys.items(), at + timedelta(minutes=minutes))
+    counts = counters.count(db.session(), keys, at + timedelta(minutes=30))
+    assert counters.free_in(db.session(), counts, Kind.CLIENT, limit, 20) == pytest.approx(1800, abs=6)
+    assert counters.free_in(db.session(), counts, Kind.CLIENT, limit, 10) == pytest.approx(2400, abs=6)
+    assert counters.free_in(db.session(), counts, Kind.CLIENT, limit, 21) == 1

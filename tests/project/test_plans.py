@@ -1,16 +1,27 @@
-"""A list of a million on PostgreSQL: what happens all the time searches no large table from end to end.
+"""Among many people: what happens all the time searches no large table from end to end.
 
 The plans are those that were carried out: the server's own auto_explain tells them while people and operators do what
-they do.
+they do. SQLite tells how many steps it took.
 """
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import Engine, event
+
+from mailer.addresses import parse
+from mailer.db import db, transaction
+from mailer.links import links
+from mailer.lists import list_id
+from mailer.models import Subscriber
+from mailer.subscriptions import consent
+from mailer.subscriptions.asking import SignUp
+from mailer.subscriptions.verbs import Request, take_in
 
 from ..installation import Installation, leave_link, link_in
 from ..servers import postgres
@@ -117,6 +128,69 @@ def test_what_happens_all_the_time_searches_no_large_table(here: Installation, p
             wrong[what] = searches
     assert here.status(1)["accepted"] > DIGEST - 1100, "the digest was sent to its end"
     assert wrong == {}
+
+
+class Steps:
+    """How many times ten steps SQLite took for what was asked of it."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def listen(self, connection: sqlite3.Connection, _record: object) -> None:
+        connection.set_progress_handler(self.note, 10)
+
+    def note(self) -> int:
+        self.taken += 1
+        return 0
+
+
+@pytest.fixture
+def steps(here: Installation) -> Iterator[Steps]:
+    here.close()
+    counted = Steps()
+    event.listen(Engine, "connect", counted.listen)
+    yield counted
+    event.remove(Engine, "connect", counted.listen)
+
+
+def leaving(here: Installation, email: str) -> str:
+    """The address to leave by of somebody who has had no digest yet."""
+    with here.app.app_context():
+        subscriber = db.session.scalars(sa.select(Subscriber).filter_by(email=email)).one()
+        return f"/unsubscribe/{links().unsubscribe_token(subscriber.uid, list_id())}"
+
+
+def sign_up_together(here: Installation, *emails: str) -> None:
+    with here.app.test_request_context(), transaction() as session:
+        evidence = consent.shown("a test")
+        take_in(session, [Request(list_id(), SignUp(parse(email), "en"), evidence, None) for email in emails])
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_among_many_a_visitor_takes_sqlite_no_longer(here: Installation, steps: Steps) -> None:
+    """SQLite chooses its plans by rules of its own, and tells none: its steps are counted, among few and among many."""
+    here.subscribed("ada@example.org", "bob@example.org")
+    taken: dict[str, list[int]] = {}
+    for name in ("ada", "bob"):
+        leave = leaving(here, f"{name}@example.org")
+        link = here.manage_link(f"{name}@example.org")
+        visits: dict[str, Callable[[], object]] = {
+            "sign up": lambda name=name: here.sign_up(f"new-{name}@example.org"),
+            "sign up at once": lambda name=name: sign_up_together(here, *(f"{name}{n}@example.org" for n in range(6))),
+            "ask for a link": lambda name=name: here.site.post("/manage", data={"email": f"no-{name}@example.org"}),
+            "look at settings": lambda link=link: here.site.get(link),
+            "choose": lambda link=link: here.site.post(link, data={"frequency": "monthly"}),
+            "look whether to leave": lambda leave=leave: here.site.get(leave),
+            "leave": lambda leave=leave: here.site.post(leave, data={"List-Unsubscribe": "One-Click"}),
+        }
+        for what, visit in visits.items():
+            steps.taken = 0
+            visit()
+            taken.setdefault(what, []).append(steps.taken)
+        if name == "ada":
+            here.imported(2000)
+    assert all(few for few, _ in taken.values()), "steps were counted"
+    assert {what: both for what, both in taken.items() if both[1] > both[0] + 20} == {}
 
 
 def acts(here: Installation, links: list[str]) -> dict[str, Callable[[], object]]:
