@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any
+from typing import Any, cast
 
 import click
 from flask import Flask
@@ -21,7 +21,7 @@ from mailer.cli import beside
 from mailer.cli.common import application, check_database, say
 from mailer.config import settings
 from mailer.errors import MailerError
-from mailer.web.pages import HEADERS
+from mailer.web.pages import headers
 from mailer.web.visitors import WAITING
 
 THREADS = 6  # of which three may wait for the DNS; one interpreter answers all, so more would be in each other's way
@@ -31,7 +31,9 @@ class Refusal(ErrorTask):
     """The server's own answer to what is no request, or too large a one. It has the headers of every answer, too."""
 
     def execute(self) -> None:
-        self.response_headers = [*self.response_headers, *HEADERS.items()]
+        app = cast(Flask, self.channel.server.application)
+        with app.app_context():
+            self.response_headers = [*self.response_headers, *headers().items()]
         super().execute()
 
 

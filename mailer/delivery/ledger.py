@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from mailer.db import insert_kept, now, transaction
+from mailer.db import KEPT, insert_kept, now, transaction
 from mailer.delivery.outcomes import Outcome
 from mailer.models import Delivery, Digest, Edition, Subscriber, Subscription
 from mailer.states import DeliveryState, Frequency, SubscriptionState
@@ -121,7 +121,8 @@ class Letter(NamedTuple):
 def enqueue(session: Session, letters: Sequence[Letter], at: datetime) -> None:
     """Letters for one person each, in the caller's transaction: they go out if, and only if, that commits."""
     same = {"state": DeliveryState.QUEUED, "attempts": 0, "resent": False, "created_at": at, "next_at": at}
-    insert_kept(session, Delivery, [{**letter._asdict(), **same} for letter in letters])
+    rows = [{"edition_id": each.edition_id, "subscriber_id": each.subscriber_id, KEPT: each.kept} for each in letters]
+    insert_kept(session, Delivery, [row | same for row in rows])
 
 
 def in_scope(digest_id: int | None) -> ColumnElement[bool]:

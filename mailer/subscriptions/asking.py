@@ -58,7 +58,7 @@ class Asking:
         return address_hash(self.person.address)
 
     @property
-    def counts(self) -> bool:
+    def noted(self) -> bool:
         """Whether what is asked for is written down: it needs a confirmation, then."""
         return self.letter is LetterKind.CONFIRMATION
 
@@ -92,11 +92,11 @@ def answer(session: Session, list_id: int, asking: Sequence[Asking], finish: Fin
     for each in asking:
         earlier = last[each.subscription.subscriber_id]
         each.letter = letter_for(each.subscription, earlier, at) if each.welcome else None
-        if each.counts:
+        if each.noted:
             take_over(each, earlier, at)
     letters = [Letter(each.subscription, each.letter or LetterKind.CONFIRMATION, bool(each.letter)) for each in asking]
     write(session, letters, at)
-    choices = [Choice(each.subscription.id, each.person.topics, each.counts) for each in asking]
+    choices = [Choice(each.subscription.id, each.person.topics, each.noted) for each in asking]
     chosen = topics.choose_anew(session, list_id, choices)
     record_all(session, [evidence(each, keys) for each, keys in zip(asking, chosen, strict=True)], at)
     finish(session, asking)
@@ -106,7 +106,7 @@ def answer(session: Session, list_id: int, asking: Sequence[Asking], finish: Fin
 
 
 def evidence(asked: Asking, chosen: Sequence[str]) -> Answer:
-    return Answer(asked.subscription, ConsentKind.ASKED, asked.evidence, chosen, asked.counts)
+    return Answer(asked.subscription, ConsentKind.ASKED, asked.evidence, chosen, asked.noted)
 
 
 def take_over(asked: Asking, last: Mapping[LetterKind, datetime], at: datetime) -> None:

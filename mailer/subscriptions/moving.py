@@ -23,11 +23,11 @@ from mailer.subscriptions.lookup import by_link
 def plan(leaves: Subscription, session: Session, asking: Sequence[Asking]) -> None:
     """Let those who ask take the place of `leaves` once they are confirmed, in the caller's transaction."""
     for each in asking:
-        if each.counts:
+        if each.noted:
             each.subscription.paused_until = leaves.paused_until
     connection = session.connection()
     same = {"from_id": leaves.id, "asked_at": now()}
-    moves = [{"to_id": each.subscription.id, KEPT: each.counts, **same} for each in asking]
+    moves = [{"to_id": each.subscription.id, KEPT: each.noted, **same} for each in asking]
     connection.execute(new_plan(connection.dialect.name), moves)
 
 
@@ -42,7 +42,7 @@ def new_plan(dialect: str) -> Any:
 
 def forget(session: Session, asking: Sequence[Asking]) -> None:
     """Whoever signs up on the form wants a subscription of its own."""
-    arriving = [each.subscription.id for each in asking if each.counts]
+    arriving = [each.subscription.id for each in asking if each.noted]
     session.connection().execute(planned(), {"arriving": arriving})
 
 

@@ -40,12 +40,16 @@ IN_NO_LANGUAGE = ("pages.static", "archive.sitemap", "about.robots")
 ONE_YEAR = "max-age=31536000; includeSubDomains"
 
 
+def headers() -> dict[str, str]:
+    """What every answer has. Browsers are kept on https only where the site is."""
+    on_https = settings().base_url.startswith("https:")
+    return HEADERS | ({"Strict-Transport-Security": ONE_YEAR} if on_https else {})
+
+
 def secure(response: Response) -> Response:
     """Every response, errors and static files too. A view may be stricter or, where it says why, looser."""
-    for name, value in HEADERS.items():
+    for name, value in headers().items():
         response.headers.setdefault(name, value)
-    if settings().base_url.startswith("https:"):
-        response.headers.setdefault("Strict-Transport-Security", ONE_YEAR)
     response.headers.setdefault("Cache-Control", "no-store")
     if request.endpoint not in IN_NO_LANGUAGE:
         response.headers.setdefault("Content-Language", str(get_locale()))

@@ -260,17 +260,21 @@ def test_a_site_that_a_script_started_ends_on_sigterm(here: Installation) -> Non
 
 
 @sqlite_only
+@pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(
     "request_", [b"POST /subscribe HTTP/1.1\r\nContent-Length: 10000000\r\n\r\n", b"GET / HTTP/1.1\r\nA: \1\r\n\r\n"]
 )
 def test_what_the_server_refuses_by_itself_has_the_headers_too(
-    served: tuple[Installation, str], request_: bytes
+    here: Installation, request_: bytes, scheme: str
 ) -> None:
     """D-151"""
-    host, port = served[1].removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), PATIENCE) as connection:
-        connection.sendall(request_)
-        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    here.configure(BASE_URL=f"{scheme}://lists.example.org")
+    with serving(here) as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), PATIENCE) as connection:
+            connection.sendall(request_)
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert (b"Strict-Transport-Security: max-age=" in answer) == (scheme == "https")
     assert answer.startswith((b"HTTP/1.1 413", b"HTTP/1.0 413", b"HTTP/1.1 400", b"HTTP/1.0 400"))
     assert b"Content-Security-Policy: default-src 'none'" in answer
     assert b"X-Content-Type-Options: nosniff" in answer
