@@ -11,18 +11,20 @@ from sqlalchemy.orm import Session
 
 from mailer import audit
 from mailer.addresses import Address
-from mailer.db import now, scrub, transaction
+from mailer.db import now, scrub, take_turns, transaction
 from mailer.errors import NotFound
 from mailer.models import ConsentEvent, Delivery, Move, Subscriber, Subscription, fresh_uid
 from mailer.pepper import address_hash
 from mailer.states import EndedReason, SubscriptionState, SuppressionReason
 from mailer.subscriptions import departures
 from mailer.subscriptions.departures import Departure
+from mailer.subscriptions.lookup import FORGETTING
 from mailer.subscriptions.suppression import suppress
 
 
 def erase(session: Session, subscriber: Subscriber, *, by: str, never_again: bool) -> None:
-    """Remove all that tells who this was, in the caller's transaction; the caller calls `db.scrub()` after its commit.
+    """Remove all that tells who this was, in the caller's transaction, which has the turn to forget people before it
+    locks any; the caller calls `db.scrub()` after its commit.
 
     What stays is a row without a name, so that the accounts of digests add up. No link of theirs leads to it any
     more; an unsubscribe link still answers that they are not subscribed. `by`: who does it, for the audit log.
@@ -66,6 +68,7 @@ def remove_evidence(session: Session, subscriber_ids: Sequence[int]) -> None:
 def erase_address(address: Address, *, by: str, never_again: bool) -> None:
     """Erase whoever has, or had, this address. Raises NotFound if nobody does, unless they must never be mailed."""
     with transaction() as session:
+        take_turns(session, FORGETTING)
         subscriber = find_subscriber(session, address)
         if subscriber:
             erase(session, subscriber, by=by, never_again=never_again)

@@ -117,6 +117,7 @@ def ask_to_move(token: str, address: Address, evidence: Evidence) -> bool:
     was a confirmed subscription to move. Raises NotFound for a forged link."""
     with transaction() as session:
         throttle.take_turn(session)
+        take_turns(session, FORGETTING)
         subscription = opened(*by_link(Purpose.MANAGE, token, lock=True))
         if subscription is None or subscription.state is not SubscriptionState.CONFIRMED:
             return False
@@ -134,6 +135,7 @@ def erase(token: str, *, never_again: bool) -> bool:
     """Forget the person, also under the addresses they had before. False if the link's time is over. Raises NotFound
     for a forged link."""
     with transaction() as session:
+        take_turns(session, FORGETTING)
         subscription = opened(*by_link(Purpose.MANAGE, token, lock=True))
         if subscription is None:
             return False

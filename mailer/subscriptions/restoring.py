@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from mailer import chores
 from mailer.config import settings
-from mailer.db import db, scrub, transaction
+from mailer.db import db, scrub, take_turns, transaction
 from mailer.models import Chore, Subscriber
 from mailer.states import EndedReason, SubscriptionState
 from mailer.subscriptions.departures import SUFFIX, Departure
 from mailer.subscriptions.erasing import erase
+from mailer.subscriptions.lookup import FORGETTING
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def reapply_file(path: Path) -> int:
         file.seek(begin if begin < size else 0)
         last = dict(parse(file))
     with transaction() as session:
+        take_turns(session, FORGETTING)
         gone = [
             uid for uid, (at, what) in last.items() if what is not Departure.RESUMED and let_go(session, uid, at, what)
         ]

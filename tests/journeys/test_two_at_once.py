@@ -3,13 +3,16 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
 import time_machine
+from sqlalchemy import Connection
 
 from mailer.db import db
 
@@ -67,12 +70,19 @@ def until_all_wait(here: Installation, count: int) -> Iterator[None]:
             return
         connection.execute(sa.text("LOCK TABLE delivery IN SHARE MODE"))
         yield
-        waiting = sa.text("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND database = :it")
-        it = connection.scalar(sa.text("SELECT oid FROM pg_database WHERE datname = current_database()"))
-        deadline = time.monotonic() + 9  # the product itself waits no longer than ten seconds
-        while connection.scalar(waiting, {"it": it}) < count:
-            assert time.monotonic() < deadline, "they do not come to this point together"
-            time.sleep(0.05)
+        until_waiting(connection, count)
+
+
+def until_waiting(connection: Connection, count: int) -> None:
+    """Until so many processes wait for a lock in this database."""
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    anew = sa.text("SELECT pg_stat_clear_snapshot()")  # else a transaction sees them as they were at its first look
+    deadline = time.monotonic() + 9  # the product itself waits no longer than ten seconds
+    while connection.execute(anew) and connection.scalar(waiting) < count:
+        assert time.monotonic() < deadline, "they do not come to this point together"
+        time.sleep(0.05)
 
 
 def everybody(here: Installation, frequency: str) -> list[str]:
@@ -112,3 +122,38 @@ def test_two_digests_that_hold_the_same_announcement_bring_it_once(here: Install
         got = [mail.to for mail in here.mail_server.mails if f"News of {key}." in mail.part("plain")]
         assert sorted(got) == names, f"everybody has {key}, and nobody has it twice"
     assert [here.status(digest)["accepted"] for digest in (first, second)] == [PEOPLE, PEOPLE]
+
+
+@contextmanager
+def row_held(here: Installation, table: str) -> Iterator[Callable[[int], None]]:
+    """Somebody else has the rows of a table until it ends; gives what waits until so many others want them, or wait
+    for one who does. On SQLite they come one after another anyway."""
+    with here.app.app_context(), db.engine.connect() as connection:
+        connection.execute(sa.text(f"SELECT FROM {table} FOR UPDATE"))
+        yield partial(until_waiting, connection)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("by", ["operator", "themselves"])
+def test_who_signs_up_while_they_are_erased_begins_anew(here: Installation, by: str) -> None:
+    """D-133: they are told to look into their mailbox, so there has to be a letter."""
+    here.subscribed("ada@example.org")
+    link = here.manage_link("ada@example.org")
+    here.mail_server.mails.clear()
+
+    def erase() -> None:
+        if by == "operator":
+            here.run("subscriber", "erase", "ada@example.org")
+        else:
+            assert here.site.post(link, data={"erase": "yes"}).status_code == 200
+
+    with ThreadPoolExecutor() as threads, row_held(here, "subscriber") as wait:
+        erasing = threads.submit(erase)
+        wait(1)
+        signing_up = threads.submit(here.sign_up, "ada@example.org")
+        wait(2)
+    erasing.result()
+    signing_up.result()
+    assert here.json("stats")["pending"] == 1
+    here.run("run-due")
+    here.confirm("ada@example.org")
