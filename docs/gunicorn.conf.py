@@ -24,11 +24,11 @@ access_log_format = '%(h)s [%(t)s] "%(r)s" %(s)s %(b)s %(L)s "%(a)s"'
 
 
 def post_worker_init(worker: Any) -> None:
-    """Tell the site how many requests wait for a thread: beyond some, sign-ups are told at once to come again
-    (limits.md)."""
-    from mailer.web.visitors import WAITING
+    """Tell the site that visitors may come, and how many requests wait for a thread: beyond some, sign-ups are told at
+    once to come again (limits.md)."""
+    from mailer.web.visitors import open_doors
 
-    worker.wsgi.extensions[WAITING] = worker.tpool._work_queue.qsize
+    open_doors(worker.wsgi, worker.tpool._work_queue.qsize)
 
 
 TOKEN = re.compile(r"(/(?:confirm|unsubscribe|manage|not-me)/)[^\s?/]+")

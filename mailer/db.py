@@ -51,6 +51,7 @@ SILENCE = {"tcp_user_timeout": 60_000}  # milliseconds in which what was said is
 
 KEPT = "kept"  # of a row that is told: whether it is to be inserted, too
 KEEP = bindparam(KEPT, type_=Boolean)
+NOBODY = 0  # no row has this number
 
 
 class Base(DeclarativeBase):
@@ -229,19 +230,21 @@ def insert_new(session: Session, model: type[Base], **values: Any) -> bool:
     return connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount > 0
 
 
-def insert_kept(session: Session, target: type[Base] | Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert those of the rows whose KEPT is true, unless one with the same unique key is there. The database is told
-    of each and decides itself, so that nobody can tell from an answer's time whether a row came of it."""
+def insert_kept(session: Session, target: type[Base] | Table, rows: Sequence[Mapping[str, Any]], *unique: str) -> None:
+    """Insert those of the rows whose KEPT is true, and that are not there yet by the columns `unique`, if such are
+    named. The database is told of each and decides itself, so that nobody can tell from an answer's time whether a row
+    came of it."""
     connection = session.connection()
     names = tuple(name for name in rows[0] if name != KEPT)
-    connection.execute(insert_if_kept(target, names, connection.dialect.name), rows)
+    connection.execute(insert_if_kept(target, names, unique, connection.dialect.name), rows)
 
 
 @cache
-def insert_if_kept(target: type[Base] | Table, names: tuple[str, ...], dialect: str) -> Any:
+def insert_if_kept(target: type[Base] | Table, names: tuple[str, ...], unique: tuple[str, ...], dialect: str) -> Any:
     types = {column.key: column.type for column in inspect(target).columns}
     row = select(*(bindparam(name, type_=types[name]) for name in names)).where(KEEP)
-    return insert_into(target, dialect).from_select(names, row, include_defaults=False).on_conflict_do_nothing()
+    new = insert_into(target, dialect).from_select(names, row, include_defaults=False)
+    return new.on_conflict_do_nothing(index_elements=unique) if unique else new
 
 
 def write_whole(session: Session, model: type[Base], rows: Sequence[Any]) -> None:

@@ -84,3 +84,5 @@ def together(work: Work[T], wish: T, patience: float = 2 * BUSY_SECONDS) -> None
         queue.turn.release()
     if mine.error:
         raise mine.error
+    if not mine.done:
+        raise RuntimeError("who took this from the queue did not do it")

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from mailer import bulk
 from mailer.config import settings
-from mailer.db import KEPT, db, insert_kept, insert_new, now, transaction
+from mailer.db import KEPT, NOBODY, db, insert_kept, insert_new, now, transaction
 from mailer.errors import BadInput, NotAllowed, NotFound
 from mailer.languages import UNKNOWN, Language, language
 from mailer.models import Announcement, Topic, subscription_topic
@@ -192,7 +192,9 @@ def choose_anew(session: Session, list_id: int, choices: Sequence[Choice]) -> li
     """Let people of a list have chosen these topics and no others, in the caller's transaction. The keys of each that
     there are, in the topics' order. What was chosen before is not loaded for it."""
     connection = session.connection()
-    connection.execute(all_chosen(), {"subscriptions": [each.subscription_id for each in choices if each.kept]})
+    connection.execute(
+        all_chosen(), {"subscriptions": [each.subscription_id if each.kept else NOBODY for each in choices]}
+    )
     wanted = {key for each in choices for key in each.keys}
     known = ids_of_keys(session, list_id, wanted) if wanted else {}
     found = [[key for key in known if key in each.keys] for each in choices]
@@ -202,7 +204,7 @@ def choose_anew(session: Session, list_id: int, choices: Sequence[Choice]) -> li
         for key in keys
     ]
     if rows:
-        insert_kept(session, subscription_topic, rows)
+        insert_kept(session, subscription_topic, rows, "subscription_id", "topic_id")
     return found
 
 

@@ -22,7 +22,7 @@ from mailer.cli.common import application, check_database, say
 from mailer.config import settings
 from mailer.errors import MailerError
 from mailer.web.pages import headers
-from mailer.web.visitors import WAITING
+from mailer.web.visitors import open_doors
 
 THREADS = 6  # of which three may wait for the DNS; one interpreter answers all, so more would be in each other's way
 
@@ -93,7 +93,7 @@ def serving(app: Flask, host: str, port: int, sender: AbstractContextManager[Non
         clear_untrusted_proxy_headers=False,
     )
     server.channel_class = Channel
-    app.extensions[WAITING] = server.task_dispatcher.queue.__len__
+    open_doors(app, server.task_dispatcher.queue.__len__)
     with sender:
         try:
             yield server

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, contains_eager
 
 from mailer import topics
 from mailer.addresses import Address
-from mailer.db import KEEP, KEPT, insert_into, insert_kept, now, take_turns, write_whole
+from mailer.db import KEEP, KEPT, NOBODY, insert_into, insert_kept, now, take_turns, write_whole
 from mailer.delivery import account
 from mailer.links import LIFETIMES, Purpose
 from mailer.models import Subscriber, Subscription, fresh_uid
@@ -30,7 +30,6 @@ from mailer.topics import Choice
 ASK_AGAIN_AFTER = timedelta(minutes=10)
 REMIND_AFTER = timedelta(days=7)
 SILENCE = timedelta(days=365)
-NOBODY = 0  # no row has this number
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def find_or_create(session: Session, list_id: int, asking: Sequence[Asking], at:
     people = [
         new_person(each.person, at) | {KEPT: each.welcome and each.email_hash not in forgotten} for each in asking
     ]
-    insert_kept(session, Subscriber, people)
+    insert_kept(session, Subscriber, people, "email_key")
     connection.execute(new_subscription(connection.dialect.name), [new_place(each, list_id, at) for each in asking])
     these = {"list_id": list_id, "keys": [each.person.address.key for each in asking], **hashes}
     found = {each.subscriber.email_key or each.subscriber.email_hash: each for each in session.scalars(theirs(), these)}
@@ -184,11 +183,8 @@ def new_subscription(dialect: str) -> Any:
     }
     whose = or_(Subscriber.email_key == bindparam("key"), Subscriber.email_hash == bindparam("hash"))
     rows = select(*values.values()).where(whose, KEEP)
-    return (
-        insert_into(Subscription, dialect)
-        .from_select(list(values), rows, include_defaults=False)
-        .on_conflict_do_nothing()
-    )
+    new = insert_into(Subscription, dialect).from_select(list(values), rows, include_defaults=False)
+    return new.on_conflict_do_nothing(index_elements=["list_id", "subscriber_id"])
 
 
 @cache

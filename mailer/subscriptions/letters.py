@@ -76,6 +76,14 @@ def stored_editions() -> Select[LetterKind, str, int]:
     return select(Edition.letter, Edition.language, Edition.id).where(*same)
 
 
+def make_all() -> None:
+    """Every letter, in every language of the list."""
+    for language in offered(settings().languages):
+        for kind in LetterKind:
+            if kind is not LetterKind.DIGEST:
+                made(kind, language)
+
+
 class Made(NamedTuple):
     """What everybody gets of a letter."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Delete, bindparam, delete, exists, select
 from sqlalchemy.orm import Session
 
-from mailer.db import KEEP, KEPT, db, insert_into, now, transaction
+from mailer.db import KEEP, KEPT, NOBODY, db, insert_into, now, transaction
 from mailer.links import Claim, Purpose
 from mailer.models import Move, Subscription
 from mailer.states import ConsentKind, EndedReason, LetterKind, SubscriptionState
@@ -42,7 +42,7 @@ def new_plan(dialect: str) -> Any:
 
 def forget(session: Session, asking: Sequence[Asking]) -> None:
     """Whoever signs up on the form wants a subscription of its own."""
-    arriving = [each.subscription.id for each in asking if each.noted]
+    arriving = [each.subscription.id if each.noted else NOBODY for each in asking]
     session.connection().execute(planned(), {"arriving": arriving})
 
 

@@ -11,7 +11,7 @@ from functools import wraps
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, TypeVar, cast
 
-from flask import current_app, request
+from flask import Flask, current_app, request
 
 from mailer import logs
 from mailer.addresses import Address
@@ -19,7 +19,7 @@ from mailer.config import settings
 from mailer.db import now
 from mailer.errors import NotFound, Overloaded
 from mailer.links import Purpose, links
-from mailer.subscriptions import proof, throttle
+from mailer.subscriptions import letters, proof, throttle
 from mailer.subscriptions.throttle import Visitor
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -32,6 +32,18 @@ TURN = "mailer.turn"  # whose sign-up is taken in whatever waits
 TRAP = "website"  # a field that people don't see and robots fill in
 STAMP = "shown"
 REQUEST_ID = re.compile(r"[\w-]{8,64}", re.ASCII)
+
+
+def open_doors(app: Flask, waiting: Callable[[], int]) -> None:
+    """What a server has to do before its first visitor comes. `waiting`: its word for how many requests wait for one of
+    its threads.
+
+    The first letter of its kind and language, made while somebody waits for an answer, would tell by the time it takes
+    which one it is (D-115).
+    """
+    app.extensions[WAITING] = waiting
+    with app.app_context():
+        letters.make_all()
 
 
 def name_request() -> None:

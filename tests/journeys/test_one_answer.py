@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from werkzeug.test import TestResponse
 
+from mailer.web.visitors import open_doors
+
 from ..installation import Installation
 from ..statements import statements
 
@@ -92,6 +94,19 @@ def test_the_same_is_answered_and_done_for_every_address(
         assert done[name] == done["new"], name
         assert answers[name] == answers["new"], name
     assert "COMMIT" in done["new"]
+
+
+def test_no_letter_is_made_while_somebody_waits(here: Installation) -> None:
+    """D-115: the first of its kind and language in a process would tell by its time which one it is."""
+    people(here, 1)
+    here.close()
+    open_doors(here.app, lambda: 0)
+    before = set(here.app.extensions["mailer.letters"])
+    for language in ("en", "fr"):
+        for name in (*CLASSES, NEVER):
+            here.site.post("/subscribe", data={"email": address(name, 0), "language": language})
+            ask_for_a_link(here, address(name, 0))
+    assert set(here.app.extensions["mailer.letters"]) == before
 
 
 def times_of(here: Installation, rounds: range) -> dict[str, list[float]]:

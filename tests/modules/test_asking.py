@@ -34,18 +34,20 @@ KNOWN = {
     "forgotten": f"ended,unsubscribed,{NOW - timedelta(days=100)},,,,",
     "never": "confirmed,,,,,,",
 }
-NAMES = ("new", "other", "Other", *KNOWN)
+NAMES = ("new", "new+x", "New+Y", "other", "Other", "pending+z", "moving", *KNOWN)
 # All that a sign-up may change, without numbers and random names.
 SEEN = (
     "SELECT email, email_key, email_hash, language, created_at, erased_at FROM subscriber",
     "SELECT email, email_hash, p.state, p.frequency, requested_at, confirmed_at, ended_at, ended_reason, not_me_at,"
-    " owed_since, owed_by FROM subscription p JOIN subscriber s ON s.id = subscriber_id",
+    " paused_until, owed_since, owed_by FROM subscription p JOIN subscriber s ON s.id = subscriber_id",
     "SELECT email, letter, e.language, d.state, d.created_at, next_at FROM delivery d"
     " JOIN edition e ON e.id = edition_id JOIN subscriber s ON s.id = subscriber_id",
     "SELECT email, kind, c.at, c.language, c.frequency, CAST(c.topics AS TEXT), ip FROM consent_event c"
     " JOIN subscription p ON p.id = subscription_id JOIN subscriber s ON s.id = subscriber_id",
     "SELECT email, topic.key FROM subscription_topic JOIN topic ON topic.id = topic_id"
     " JOIN subscription p ON p.id = subscription_id JOIN subscriber s ON s.id = subscriber_id",
+    "SELECT email, asked_at, done_at FROM move"
+    " JOIN subscription p ON p.id = to_id JOIN subscriber s ON s.id = subscriber_id",
     "SELECT key, at, count, until FROM throttle",
 )
 Told = list[tuple[str, int] | None]
@@ -58,6 +60,10 @@ def people(here: Installation) -> None:
     here.run("subscriber", "import", here.write("people.csv", "\n".join([COLUMNS, *rows])), "--basis", "a test")
     here.run("run-due")
     here.run("subscriber", "erase", "never@example.org", "--never-again")
+    here.subscribed("mover@example.org")
+    assert (
+        here.site.post(here.manage_link("mover@example.org"), data={"email": "moving@example.org"}).status_code == 200
+    )
 
 
 visitors = st.builds(
@@ -90,7 +96,7 @@ def outcome(do: Callable[[Session], Sequence[Exception | None]]) -> tuple[Told, 
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(wishes=st.lists(st.tuples(sign_ups, st.none() | visitors), min_size=2, max_size=7))
+@given(wishes=st.lists(st.tuples(sign_ups, st.none() | visitors), min_size=2, max_size=8))
 def test_at_once_or_one_after_the_other_is_the_same(
     here: Installation, wishes: list[tuple[SignUp, Visitor | None]]
 ) -> None:
