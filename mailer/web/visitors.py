@@ -1,5 +1,6 @@
 """Who is at the other end of a request, as far as limits need to know."""
 
+import gc
 import ipaddress
 import re
 import secrets
@@ -26,7 +27,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 HASTY = timedelta(seconds=2)  # nobody reads and fills in a form sooner
 STALE = timedelta(hours=24)
-MOST_WAITING = 20  # requests
+MOST_WAITING = 30  # requests
 WAITING = "mailer.waiting"  # the server's word for how many wait for one of its threads
 TURN = "mailer.turn"  # whose sign-up is taken in whatever waits
 TRAP = "website"  # a field that people don't see and robots fill in
@@ -39,11 +40,13 @@ def open_doors(app: Flask, waiting: Callable[[], int]) -> None:
     its threads.
 
     The first letter of its kind and language, made while somebody waits for an answer, would tell by the time it takes
-    which one it is (D-115).
+    which one it is (D-115). What is loaded by now stays for good: looking through it for garbage would make everybody
+    wait for a tenth of a second now and then.
     """
     app.extensions[WAITING] = waiting
     with app.app_context():
         letters.make_all()
+    gc.freeze()
 
 
 def name_request() -> None:
