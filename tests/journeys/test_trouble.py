@@ -118,15 +118,15 @@ def test_a_site_that_falls_behind_says_so_to_those_who_sign_up(here: Installatio
     here.subscribed("ada@example.org")
     here.run("digest", "send", here.draft(), "--yes")
     link = leave_link(here.letters("ada@example.org")[0])
-    waiting, turn = [21], threading.Lock()
+    waiting, turn = [31], threading.Lock()
     here.app.extensions |= {WAITING: waiting.pop, TURN: turn}
     turn.acquire()
     refused = here.site.post("/subscribe", data={"email": "bob@example.org"})
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
-    waiting.append(21)
+    waiting.append(31)
     assert here.site.post("/api/v1/subscriptions", json={"email": "bob@example.org"}).status_code == 503
     assert here.site.post(link).status_code == 200
-    waiting.append(20)
+    waiting.append(30)
     assert here.site.post("/subscribe", data={"email": "bob@example.org"}).status_code == 200
     turn.release()
     assert here.site.post("/subscribe", data={"email": "eva@example.org"}).status_code == 200, "one at a time, always"
