@@ -24,7 +24,7 @@ from mailer.errors import MailerError
 from mailer.web.pages import headers
 from mailer.web.visitors import open_doors
 
-THREADS = 12  # most wait, for the turn in which all who sign up are taken in together, and up to three for the DNS
+THREADS = 6  # of which three may wait for the DNS; one interpreter answers all, so more would be in each other's way
 
 
 class Refusal(ErrorTask):
