@@ -192,9 +192,8 @@ def choose_anew(session: Session, list_id: int, choices: Sequence[Choice]) -> li
     """Let people of a list have chosen these topics and no others, in the caller's transaction. The keys of each that
     there are, in the topics' order. What was chosen before is not loaded for it."""
     connection = session.connection()
-    connection.execute(
-        all_chosen(), {"subscriptions": [each.subscription_id if each.kept else NOBODY for each in choices]}
-    )
+    whose = [each.subscription_id if each.kept else NOBODY for each in choices]
+    connection.execute(all_chosen(), {"subscriptions": whose})
     wanted = {key for each in choices for key in each.keys}
     known = ids_of_keys(session, list_id, wanted) if wanted else {}
     found = [[key for key in known if key in each.keys] for each in choices]

@@ -170,10 +170,7 @@ def rate(digest_id: int) -> float | None:
     return db.session.scalar(select(func.sum(Run.rate)).where(Run.digest_id == digest_id, is_alive()))
 
 
-LastLetters = Mapping[LetterKind, datetime]
-
-
-def last_letters(session: Session, subscriber_ids: Sequence[int]) -> Mapping[int, LastLetters]:
+def last_letters(session: Session, subscriber_ids: Sequence[int]) -> Mapping[int, Mapping[LetterKind, datetime]]:
     """When a letter of each kind was last written to each of these people."""
     found: dict[int, dict[LetterKind, datetime]] = {subscriber_id: {} for subscriber_id in subscriber_ids}
     for row in session.connection().execute(newest_letters(), {"subscribers": list(found)}):

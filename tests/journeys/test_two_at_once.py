@@ -125,9 +125,9 @@ def test_two_digests_that_hold_the_same_announcement_bring_it_once(here: Install
 
 
 @contextmanager
-def row_held(here: Installation, table: str) -> Iterator[Callable[[int], None]]:
+def rows_held(here: Installation, table: str) -> Iterator[Callable[[int], None]]:
     """Somebody else has the rows of a table until it ends; gives what waits until so many others want them, or wait
-    for one who does. On SQLite they come one after another anyway."""
+    for one who does."""
     with here.app.app_context(), db.engine.connect() as connection:
         connection.execute(sa.text(f"SELECT FROM {table} FOR UPDATE"))
         yield partial(until_waiting, connection)
@@ -147,7 +147,7 @@ def test_who_signs_up_while_they_are_erased_begins_anew(here: Installation, by: 
         else:
             assert here.site.post(link, data={"erase": "yes"}).status_code == 200
 
-    with ThreadPoolExecutor() as threads, row_held(here, "subscriber") as wait:
+    with ThreadPoolExecutor() as threads, rows_held(here, "subscriber") as wait:
         erasing = threads.submit(erase)
         wait(1)
         signing_up = threads.submit(here.sign_up, "ada@example.org")
