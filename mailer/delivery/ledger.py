@@ -110,7 +110,7 @@ def theirs(digest: Digest) -> ColumnElement[bool]:
     )
 
 
-class Letter(NamedTuple):
+class NewDelivery(NamedTuple):
     """One that is to be written to one person. Not `kept`: the database is told of it, and nothing comes of it."""
 
     edition_id: int
@@ -118,10 +118,10 @@ class Letter(NamedTuple):
     kept: bool = True
 
 
-def enqueue(session: Session, letters: Sequence[Letter], at: datetime) -> None:
+def enqueue(session: Session, new: Sequence[NewDelivery], at: datetime) -> None:
     """Letters for one person each, in the caller's transaction: they go out if, and only if, that commits."""
     same = {"state": DeliveryState.QUEUED, "attempts": 0, "resent": False, "created_at": at, "next_at": at}
-    rows = [{"edition_id": each.edition_id, "subscriber_id": each.subscriber_id, KEPT: each.kept} for each in letters]
+    rows = [{"edition_id": each.edition_id, "subscriber_id": each.subscriber_id, KEPT: each.kept} for each in new]
     insert_kept(session, Delivery, [row | same for row in rows])
 
 

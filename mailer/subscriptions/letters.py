@@ -45,7 +45,7 @@ class Letter:
 def write(session: Session, letters: Sequence[Letter], at: datetime) -> None:
     """Put letters for people of one list into the outbox, in the caller's transaction."""
     ids = find_editions(session, letters[0].subscription.list_id, {letter.words for letter in letters})
-    rows = [ledger.Letter(ids[each.words], each.subscription.subscriber_id, each.kept) for each in letters]
+    rows = [ledger.NewDelivery(ids[each.words], each.subscription.subscriber_id, each.kept) for each in letters]
     ledger.enqueue(session, rows, at)
 
 
